@@ -1,0 +1,66 @@
+"""ModelSpec: one point of a grid. Label, argument and archive key at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Precision: TypeAlias = Literal["int8", "float32"]
+ParamValue: TypeAlias = "int | str | tuple[int, ...] | None"
+
+
+@dataclass(frozen=True)
+class Params:
+    """Base of a family's hyperparameters: a frozen dataclass, one field a parameter, named as in the TOML."""
+
+    def columns(self) -> dict[str, ParamValue]:
+        """The parameters under their TOML names, in the order of their declaration."""
+        return {name: getattr(self, name) for name in _field_names(type(self))}
+
+
+@functools.cache
+def _field_names(kind: type[Params]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What to generate: family, hyperparameters, batch (leading dimension or number of invokes), precision, seed."""
+
+    family: str
+    params: Params
+    batch: int = 1
+    precision: Precision = "int8"
+    seed: int = 0
+
+    def canonical_json(self) -> str:
+        """The same text for the same spec, on every machine and in every version; parameters that are None are left out."""
+        params = {name: value for name, value in self.params.columns().items() if value is not None}
+        fields = {
+            "family": self.family,
+            "params": params,
+            "batch": self.batch,
+            "precision": self.precision,
+            "seed": self.seed,
+        }
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+    @functools.cached_property
+    def spec_id(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:16]
+
+    def label(self) -> str:
+        """A short text for people: `fc layer=4 node=512`; never parsed."""
+        parts = [f"{name}={_show(value)}" for name, value in self.params.columns().items() if value is not None]
+        extra = [f"batch={self.batch}"] if self.batch != 1 else []
+        extra += [self.precision] if self.precision != "int8" else []
+        return " ".join([self.family, *parts, *extra])
+
+
+def _show(value: ParamValue) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)

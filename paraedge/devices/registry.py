@@ -1,0 +1,58 @@
+"""Drivers, found through the entry-point group `paraedge.devices`; built-in ones register there like anybody's."""
+
+from __future__ import annotations
+
+import functools
+from importlib.metadata import entry_points
+
+from paraedge.core.device import Absence, DeviceInfo
+from paraedge.core.errors import DeviceMissing, short
+from paraedge.devices.driver import Driver
+
+GROUP = "paraedge.devices"
+
+
+@functools.cache
+def drivers() -> tuple[Driver, ...]:
+    """Every registered driver that can be imported, in order of its name; a broken one is listed by `broken()`."""
+    return tuple(driver for driver in _loaded().values() if not isinstance(driver, Absence))
+
+
+@functools.cache
+def broken() -> tuple[Absence, ...]:
+    """Registered drivers that can't be imported, with the reason."""
+    return tuple(driver for driver in _loaded().values() if isinstance(driver, Absence))
+
+
+@functools.cache
+def _loaded() -> dict[str, Driver | Absence]:
+    found: dict[str, Driver | Absence] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        try:
+            found[point.name] = point.load()()
+        except Exception as error:  # a third party's driver may fail in any way; it must not take the others along
+            found[point.name] = Absence(id=point.name, reason=short(f"driver {point.value}: {error!r}"))
+    return found
+
+
+@functools.cache
+def present() -> dict[str, tuple[Driver, DeviceInfo]]:
+    """Devices that are here, by id."""
+    return {info.id: (driver, info) for driver in drivers() for info in driver.probe() if isinstance(info, DeviceInfo)}
+
+
+def absent() -> tuple[Absence, ...]:
+    """Devices that drivers know of and that are not here, with the reason and the remedy."""
+    missing = [info for driver in drivers() for info in driver.probe() if isinstance(info, Absence)]
+    return (*missing, *broken())
+
+
+def find(device: str) -> Driver:
+    """The driver of `device`; raises DeviceMissing, naming what is here and why this one is not."""
+    if device in present():
+        return present()[device][0]
+    for absence in absent():
+        if absence.id == device or device.split(":")[0] == absence.id:
+            remedy = f"; {absence.remedy}" if absence.remedy else ""
+            raise DeviceMissing(f"device {device!r} is not here: {absence.reason}{remedy}")
+    raise DeviceMissing(f"unknown device {device!r}; here are: {', '.join(sorted(present()))}")
