@@ -30,7 +30,7 @@ class Quantization:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeededWeights:
-    """Values drawn uniformly from [-bound, bound] in the tensor's type, from the stream (seed, stream) of a generator."""
+    """Values drawn uniformly from [-bound, bound] in the tensor's type, from the generator stream (seed, stream)."""
 
     seed: int
     stream: int
@@ -57,7 +57,7 @@ Weights: TypeAlias = "SeededWeights | ConstantWeights | FileWeights"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tensor:
-    """A value of the graph. `weights` is None for activations. `dtype` is numpy's name, or TFLite's where numpy has none."""
+    """A value of the graph; `weights` is None for activations, `dtype` numpy's name or, where it has none, TFLite's."""
 
     name: str
     shape: tuple[int, ...]

@@ -73,4 +73,4 @@ NO_MACS = frozenset(
     SPACE_TO_BATCH_ND SPACE_TO_DEPTH SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM
     TANH TILE TOPK_V2 TRANSPOSE UNIQUE UNPACK WHERE ZEROS_LIKE""".split()
 )
-"""Ops that move, compare or combine values element by element: they do work, but no multiply-accumulates with weights."""
+"""Ops that move, compare or combine values element by element: work, but no multiply-accumulates with weights."""

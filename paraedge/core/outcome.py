@@ -81,7 +81,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Samples of one point on one device in one round, every block in order. Times are of one invoke but for `blocks`."""
+    """Samples of a point on a device in a round, every block in order. Times but for `blocks` are of one invoke."""
 
     device: DeviceInfo
     blocks: tuple[Block, ...]

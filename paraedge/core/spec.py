@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -19,12 +18,7 @@ class Params:
 
     def columns(self) -> dict[str, ParamValue]:
         """The parameters under their TOML names, in the order of their declaration."""
-        return {name: getattr(self, name) for name in _field_names(type(self))}
-
-
-@functools.cache
-def _field_names(kind: type[Params]) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +32,7 @@ class ModelSpec:
     seed: int = 0
 
     def canonical_json(self) -> str:
-        """The same text for the same spec, on every machine and in every version; parameters that are None are left out."""
+        """The same text for the same spec on every machine; parameters that are None are left out."""
         params = {name: value for name, value in self.params.columns().items() if value is not None}
         fields = {
             "family": self.family,

@@ -56,3 +56,9 @@ def find(device: str) -> Driver:
             remedy = f"; {absence.remedy}" if absence.remedy else ""
             raise DeviceMissing(f"device {device!r} is not here: {absence.reason}{remedy}")
     raise DeviceMissing(f"unknown device {device!r}; here are: {', '.join(sorted(present()))}")
+
+
+def info(device: str) -> DeviceInfo:
+    """What the driver says of `device`; raises DeviceMissing."""
+    find(device)
+    return present()[device][1]

@@ -1,0 +1,154 @@
+"""Every column of runs.csv and samples.csv: the source of the headers, of meta.json and of docs/archive.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["text", "integer", "number"]
+
+SCHEMA_VERSION = 1
+"""Goes up when a reader of the old columns would misread the new ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: what is in its cells. `filled`: never empty, also in a failed row."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    filled: bool = False
+
+
+def _text(name: str, meaning: str, *, filled: bool = False) -> Column:
+    return Column(name=name, kind="text", unit="", meaning=meaning, filled=filled)
+
+
+def _integer(name: str, unit: str, meaning: str, *, filled: bool = False) -> Column:
+    return Column(name=name, kind="integer", unit=unit, meaning=meaning, filled=filled)
+
+
+def _number(name: str, unit: str, meaning: str) -> Column:
+    return Column(name=name, kind="number", unit=unit, meaning=meaning)
+
+
+POINT: tuple[Column, ...] = (
+    _text("run_id", "`r` and 15 hexadecimal digits, from the key and the attempt; joins samples.csv", filled=True),
+    _text("spec_id", "16 hexadecimal digits of the SHA-256 of the spec's canonical JSON", filled=True),
+    _text("family", "generator of the model: `fc`, `cnn`, `conv_stack`, `matmul`", filled=True),
+)
+"""Columns before the parameters."""
+
+PARAMETERS: tuple[Column, ...] = (
+    _integer("input", "elements", "fc: width of the input"),
+    _integer("layer", "layers", "fc: hidden layers; conv_stack: convolutions"),
+    _integer("node", "units", "fc: units of a hidden layer"),
+    _text("widths", "fc: units of each layer, in place of `layer` and `node`, as `512-512-10`"),
+    _text("kind", "cnn: `residual` or `bottleneck`"),
+    _integer("block", "blocks", "cnn: blocks in each of the four groups"),
+    _text("blocks", "cnn: blocks of each group, in place of `block`, as `3-4-6-3`"),
+    _integer("filter", "filters", "cnn: filters of the first group; conv_stack: filters of a convolution"),
+    _integer("image", "pixels", "cnn, conv_stack: height and width of the input"),
+    _integer("channel", "channels", "conv_stack: channels of the input"),
+    _integer("kernel", "pixels", "conv_stack: height and width of a kernel"),
+    _integer("output", "units", "fc, cnn: units of the last layer"),
+    _integer("n", "units", "matmul: rows and columns of the weights"),
+)
+"""Parameters of the built-in families. runs.csv has those of its sweep, a third party's family brings its own."""
+
+RESULT: tuple[Column, ...] = (
+    _text("precision", "type of weights and activations: `int8` or `float32`", filled=True),
+    _integer("batch", "examples", "examples in a batch", filled=True),
+    _text("batch_mode", "`native`: the batch is the leading dimension; `looped`: one invoke for each example", filled=True),
+    _text("device", "what the point ran on", filled=True),
+    _text("origin", "`measured` or `simulated`, as the driver says", filled=True),
+    _integer("round", "", "visit of the point, from 1, each in a fresh child process; a simulated point has one", filled=True),
+    _integer("attempt", "", "1, and one more for each retry of the same key", filled=True),
+    _integer("threads", "threads", "threads of the interpreter; empty where the device has no such option"),
+    _text("kernels", "`xnnpack` or `builtin`; empty where the device has no such option"),
+    _text("status", "`ok` or `failed`", filled=True),
+    _text("stop_reason", "why sampling ended: `precision`, `time_budget`, `max_invokes` or `simulated`"),
+    _number("latency_median_ms", "ms", "median over the blocks of their time for a whole batch"),
+    _number("latency_low_ms", "ms", "lower end of the 95 % interval of the median within the round; empty below 6 blocks"),
+    _number("latency_high_ms", "ms", "upper end of the same interval"),
+    _number("latency_p90_ms", "ms", "90th percentile over the blocks"),
+    _number("latency_p99_ms", "ms", "99th percentile over the blocks"),
+    _number("latency_mean_ms", "ms", "time of all blocks by the number of their invokes, for a whole batch"),
+    _number("latency_min_ms", "ms", "fastest block"),
+    _integer("samples", "blocks", "timed blocks; 1 for a simulated point"),
+    _number("set_ms", "ms", "setting the inputs of a whole batch"),
+    _number("get_ms", "ms", "getting the outputs of a whole batch"),
+    _number("open_ms", "ms", "opening the model, once"),
+    _number("first_ms", "ms", "first invoke (one, also of a looped batch); on an Edge TPU it uploads the weights"),
+    _integer("macs", "MACs", "multiply-accumulates of a whole batch, padding excluded; empty where an op is unknown"),
+    _integer("parameters", "values", "weights and biases"),
+    _integer("weight_bytes", "bytes", "weights and biases as stored in the model"),
+    _integer("activation_bytes", "bytes", "all tensors that are not constants, for a whole batch"),
+    _integer("input_bytes", "bytes", "inputs of a whole batch"),
+    _integer("output_bytes", "bytes", "outputs of a whole batch"),
+    _integer("file_bytes", "bytes", "size of the model file, or its estimate where none was written"),
+    _integer("on_chip_bytes", "bytes", "parameters cached on the device, as it stores them"),
+    _integer("off_chip_bytes", "bytes", "parameters streamed to the device in every invoke, as it stores them"),
+    _text("placement", "layers by index, as `estimated: on_chip=0-2 off_chip=3 on_cpu=4`, or `compiler: ...`"),
+    _number("gops_per_s", "1e9 operations/s", "2 x `macs` by `latency_median_ms`"),
+    _number("examples_per_s", "examples/s", "`batch` by `latency_median_ms`"),
+    _number("temperature_c", "degrees Celsius", "of the device at the end of the visit, where it can be read"),
+    _text("warnings", "what makes the numbers doubtful, joined by `; `"),
+    _number("compute_ms", "ms", "simulated: part of the latency of a whole batch spent in arithmetic"),
+    _number("weights_ms", "ms", "simulated: part spent streaming parameters"),
+    _number("input_ms", "ms", "simulated: part spent sending inputs"),
+    _number("output_ms", "ms", "simulated: part spent receiving outputs"),
+    _number("instructions_ms", "ms", "simulated: part spent sending instructions"),
+    _number("overhead_ms", "ms", "simulated: part that no invoke can avoid"),
+    _number("cpu_ms", "ms", "simulated: part spent in layers on the host's CPU"),
+    _integer("instruction_bytes", "bytes", "simulated: instructions sent for a whole batch (inferred)"),
+    _integer("link_bytes", "bytes", "simulated: everything that crosses the host link for a whole batch (inferred)"),
+    _text("error", "of a failed row, as `stage: error: signal: message`"),
+)  # fmt: skip
+"""Columns after the parameters."""
+
+SAMPLES: tuple[Column, ...] = (
+    _text("run_id", "joins runs.csv", filled=True),
+    _integer("block", "", "number of the block in its run, from 0, in order of time", filled=True),
+    _integer("invokes", "invokes", "invokes in the block", filled=True),
+    _integer("block_ns", "ns", "time of the whole block; a looped batch of n takes n times `block_ns` by `invokes`", filled=True),
+)
+
+TERMS = ("compute_ms", "weights_ms", "input_ms", "output_ms", "instructions_ms", "overhead_ms", "cpu_ms")
+"""Parts of a simulated latency, as in `core.outcome.Prediction.terms`."""
+
+
+def run_columns(parameters: Sequence[str]) -> tuple[Column, ...]:
+    """The columns of a runs.csv whose sweep has these parameters, in order. A parameter may not take a column's name."""
+    taken = {column.name for column in (*POINT, *RESULT)}
+    clash = [name for name in parameters if name in taken]
+    if clash or len(set(parameters)) != len(parameters):
+        raise ValueError(f"parameters {list(parameters)} clash with the columns {clash or 'of each other'}")
+    return (*POINT, *(parameter_column(name) for name in parameters), *RESULT)
+
+
+def parameter_column(name: str) -> Column:
+    """The column of a parameter; one that the built-in families don't have is text until a reader sees integers."""
+    return _KNOWN_PARAMETERS.get(name) or _text(name, "parameter of its family")
+
+
+def names(columns: Iterable[Column]) -> tuple[str, ...]:
+    """Just the names, in order."""
+    return tuple(column.name for column in columns)
+
+
+def described(columns: Iterable[Column]) -> list[dict[str, str]]:
+    """Name, type, unit and meaning of each column, for meta.json."""
+    return [{"name": c.name, "type": c.kind, "unit": c.unit, "meaning": c.meaning} for c in columns]
+
+
+def markdown_table(columns: Iterable[Column]) -> str:
+    """The same as a Markdown table, for docs/archive.md."""
+    rows = [f"| `{c.name}` | {c.kind} | {c.unit} | {c.meaning} |" for c in columns]
+    return "\n".join(["| column | type | unit | meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
+
+
+_KNOWN_PARAMETERS: Mapping[str, Column] = {column.name: column for column in PARAMETERS}

@@ -1,0 +1,152 @@
+"""What a killed writer left behind: torn lines, samples without their run, runs without their samples."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from paraedge.archive.columns import SAMPLES, names
+from paraedge.archive.lines import csv_line, parse, replace_file, temporary_path, whole_lines
+from paraedge.archive.row import Key
+from paraedge.core.device import Origin
+from paraedge.core.errors import BadCampaign
+
+RUNS = "runs.csv"
+SAMPLES_FILE = "samples.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """What the writer must know of a line that is already there. `samples`: lines that samples.csv owes it."""
+
+    run_id: str
+    key: Key
+    attempt: int
+    failed: bool
+    samples: int
+
+
+def repair(folder: Path, header: Sequence[str]) -> list[RunLine]:
+    """Make both tables whole, under the folder's lock, and return the runs in order of the file.
+
+    A torn last line goes; samples whose run has no line go; the last runs whose samples are not all there (the machine
+    died before the disk had them) go, to be measured again. Nothing is rewritten where nothing is wrong, and a kill in
+    between leaves a folder that the next repair mends. Raises BadCampaign for a line that no kill explains.
+    """
+    runs, samples = folder / RUNS, folder / SAMPLES_FILE
+    data = _mend_end(runs, header)
+    lines = list(run_lines(data, header, runs))
+    _mend_end(samples, names(SAMPLES), keep=True)
+    counts = _count_samples(samples)
+    unfounded = _unfounded(lines, counts)
+    if unfounded:
+        os.truncate(runs, _offset_of_last(data, unfounded))
+        del lines[-unfounded:]
+    known = {line.run_id for line in lines}
+    if not known.issuperset(counts):
+        _remove_orphans(samples, known)
+    return lines
+
+
+def run_lines(data: bytes, header: Sequence[str], path: Path) -> Iterator[RunLine]:
+    """The lines of a runs.csv; raises BadCampaign, naming the line, for one that is not ours."""
+    at = [
+        header.index(name)
+        for name in "run_id spec_id device threads kernels round attempt status origin samples".split()
+    ]
+    run_id, spec_id, device, threads, kernels, number, attempt, status, origin, samples = at
+    measured = Origin.MEASURED.value
+    for line, row in enumerate(parse(data, header, path), start=2):
+        try:
+            key = (row[spec_id], row[device], int(row[threads] or 0) or None, row[kernels] or None, int(row[number]))
+            failed = _FAILED[row[status]]
+            owed = int(row[samples]) if row[origin] == measured and not failed else 0
+            yield RunLine(row[run_id], key, int(row[attempt]), failed, owed)
+        except (ValueError, KeyError):
+            raise BadCampaign(
+                f"{path}: line {line} is not a run (threads, round, attempt, status or samples can't be read); "
+                "mend or remove that line, or choose another folder"
+            ) from None
+
+
+_FAILED = {"ok": False, "failed": True}
+
+
+def _mend_end(path: Path, header: Sequence[str], *, keep: bool = False) -> bytes:
+    """Cut a torn last line, write a missing header; the whole lines, or nothing where the caller streams them."""
+    size = path.stat().st_size if path.exists() else 0
+    end = _end_of_last_line(path, size) if size else 0
+    if end == 0:
+        replace_file(path, csv_line(header).encode())
+    elif end < size:
+        os.truncate(path, end)
+    return b"" if keep else path.read_bytes()
+
+
+def _end_of_last_line(path: Path, size: int, step: int = 1 << 20) -> int:
+    with path.open("rb") as file:
+        end = size
+        while end > 0:
+            start = max(0, end - step)
+            file.seek(start)
+            at = file.read(end - start).rfind(b"\n")
+            if at >= 0:
+                return start + at + 1
+            end = start
+    return 0
+
+
+def _count_samples(path: Path) -> Counter[str]:
+    """Lines of each run; a long campaign has millions, so the file is streamed."""
+    counts: Counter[str] = Counter()
+    expected = csv_line(names(SAMPLES)).encode()
+    with path.open("rb") as file:
+        if file.readline().replace(b"\r", b"").removeprefix(b"\xef\xbb\xbf") != expected:
+            raise BadCampaign(f"{path}: line 1 is not the header {expected.decode().strip()}; mend it or choose another folder")
+        previous, run, count = b"", "", 0
+        for number, line in enumerate(file, start=2):
+            identity = line[: line.find(b",")]
+            if line.count(b",") != len(SAMPLES) - 1 or b"\0" in line:
+                raise BadCampaign(f"{path}: line {number} does not have {len(SAMPLES)} cells; mend or remove that line")
+            if identity != previous:
+                counts[run] += count
+                previous, run, count = identity, identity.decode("ascii", "replace"), 0
+            count += 1
+        counts[run] += count
+    del counts[""]
+    return counts
+
+
+def _unfounded(lines: Sequence[RunLine], counts: Counter[str]) -> int:
+    """How many of the last runs lack samples. None, where all samples are gone: somebody did that, not a kill."""
+    if not counts:
+        return 0
+    lacking = 0
+    for line in reversed(lines):
+        if counts[line.run_id] >= line.samples:
+            break
+        lacking += 1
+    return lacking
+
+
+def _offset_of_last(data: bytes, count: int) -> int:
+    """Where the last `count` lines begin."""
+    end = len(whole_lines(data))
+    for _ in range(count):
+        end = data.rfind(b"\n", 0, end - 1) + 1
+    return end
+
+
+def _remove_orphans(path: Path, known: Collection[str]) -> None:
+    """Keep the header and the samples of known runs, in one step."""
+    wanted = {identity.encode() for identity in known}
+    temporary = temporary_path(path)
+    with path.open("rb") as old, temporary.open("wb") as new:
+        new.write(old.readline())
+        new.writelines(line for line in old if line[: line.find(b",")] in wanted)
+        new.flush()
+        os.fsync(new.fileno())
+    temporary.replace(path)

@@ -1,0 +1,237 @@
+"""One line of runs.csv: an attempt at a point, with the summary of its samples."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from paraedge.archive.columns import TERMS
+from paraedge.core.device import BatchMode, Origin, Target
+from paraedge.core.errors import short
+from paraedge.core.graph import LayerGraph
+from paraedge.core.outcome import Block, Measurement, Outcome, Placement, Prediction
+from paraedge.core.spec import ModelSpec, ParamValue
+
+Key: TypeAlias = "tuple[str, str, int | None, str | None, int]"
+"""(spec_id, device, threads, kernels, round): what makes an attempt the same point."""
+
+Cell: TypeAlias = "int | float | str | None"
+"""A value of a column; None is an empty cell."""
+
+TAIL_PER_MILLE = 25
+"""Probability outside a 95 % interval, on each side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An attempt: its key, its cells by column name (what is not there is empty), and the blocks behind it."""
+
+    run_id: str
+    key: Key
+    attempt: int
+    status: Literal["ok", "failed"]
+    origin: Origin
+    cells: Mapping[str, Cell]
+    blocks: tuple[Block, ...]
+
+    @property
+    def timed_s(self) -> float:
+        """Seconds of real time inside timed blocks; 0 for a simulated or failed attempt."""
+        if self.origin is not Origin.MEASURED:
+            return 0.0
+        return sum(block.duration_ns for block in self.blocks) * 1e-9
+
+
+def make_row(
+    *,
+    spec: ModelSpec,
+    target: Target,
+    round: int,  # noqa: A002  the column's own name
+    attempt: int,
+    outcome: Outcome,
+    origin: Origin,
+    batch_mode: BatchMode,
+    graph: LayerGraph | None = None,
+    file_bytes: int | None = None,
+    placement: Placement | None = None,
+) -> Row:
+    """The row of one attempt at `spec` on `target`.
+
+    graph: what one invoke computes, of batch 1 where `batch_mode` is `looped`; None leaves its cells empty.
+    origin, batch_mode: the driver's. placement: the simulated one is taken from the outcome where this is None.
+    Raises ValueError for a measurement without samples and for one of another origin than `origin`.
+    """
+    key: Key = (spec.spec_id, target.device, target.threads, target.kernels, round)
+    identity = run_id(key, attempt)
+    invokes = spec.batch if batch_mode == "looped" else 1
+    cells: dict[str, Cell] = {"run_id": identity, "spec_id": spec.spec_id, "family": spec.family}
+    for name, value in spec.params.columns().items():
+        cells[name] = parameter_cell(value)
+    cells.update(precision=spec.precision, batch=spec.batch, batch_mode=batch_mode, device=target.device)
+    cells.update(origin=origin.value, round=round, attempt=attempt, threads=target.threads, kernels=target.kernels)
+    cells["file_bytes"] = file_bytes
+    if graph is not None:
+        cells.update(_graph_cells(graph, invokes))
+    if isinstance(outcome, Measurement):
+        if outcome.device.origin is not origin:
+            raise ValueError(f"{target.label()}: a driver of {origin.value} points gave a {outcome.device.origin.value} one")
+        cells["status"] = "ok"
+        cells.update(_measured_cells(outcome, invokes))
+        cells.update(_rates(cells, spec.batch))
+        placement = placement or (outcome.prediction.placement if outcome.prediction else None)
+    else:
+        cells["status"] = "failed"
+        cells["error"] = short(outcome.text())
+    if placement is not None:
+        cells.update(_placement_cells(placement))
+    return Row(
+        run_id=identity,
+        key=key,
+        attempt=attempt,
+        status="ok" if isinstance(outcome, Measurement) else "failed",
+        origin=origin,
+        cells=cells,
+        blocks=outcome.blocks if isinstance(outcome, Measurement) else (),
+    )
+
+
+def run_id(key: Key, attempt: int) -> str:
+    """`r` and 15 hexadecimal digits. The letter keeps spreadsheets from reading 12e4567... as a number."""
+    text = "/".join("" if part is None else str(part) for part in (*key, attempt))
+    return "r" + hashlib.sha256(text.encode()).hexdigest()[:15]
+
+
+def parameter_cell(value: ParamValue) -> Cell:
+    """A tuple as `512-512-10`, all else as it is."""
+    return "-".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def median_interval(ordered: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval of the median of independent samples, given in ascending order; None below 6 of them.
+
+    From order statistics: exact for every continuous distribution, coverage at least 95 % (David and Nagaraja,
+    Order Statistics, section 7.1).
+    """
+    rank = _interval_rank(len(ordered))
+    return (ordered[rank - 1], ordered[-rank]) if rank else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _interval_rank(count: int) -> int:
+    """The largest k with P(Binomial(count, 1/2) < k) <= 2.5 %, 0 where there is none; in exact integers."""
+    limit, term, total, rank = 2**count * TAIL_PER_MILLE // 1000, 1, 0, 0
+    while total + term <= limit:
+        total += term
+        term = term * (count - rank) // (rank + 1)
+        rank += 1
+    return rank
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Linear interpolation between order statistics, as numpy's default (Hyndman and Fan's type 7)."""
+    position = (len(ordered) - 1) * share
+    below = math.floor(position)
+    if below + 1 >= len(ordered):
+        return ordered[-1]
+    return ordered[below] + (ordered[below + 1] - ordered[below]) * (position - below)
+
+
+def _graph_cells(graph: LayerGraph, invokes: int) -> dict[str, Cell]:
+    macs = graph.macs
+    return {
+        "macs": None if macs is None else macs * invokes,
+        "parameters": graph.parameters,
+        "weight_bytes": graph.weight_bytes,
+        "activation_bytes": graph.activation_bytes * invokes,
+        "input_bytes": graph.input_bytes * invokes,
+        "output_bytes": graph.output_bytes * invokes,
+    }
+
+
+def _measured_cells(outcome: Measurement, invokes: int) -> dict[str, Cell]:
+    warnings = list(outcome.warnings)
+    cells: dict[str, Cell] = {
+        "stop_reason": outcome.stop_reason,
+        "set_ms": _ms(outcome.set_ns, invokes),
+        "get_ms": _ms(outcome.get_ns, invokes),
+        "open_ms": _ms(outcome.open_ns, 1),
+        "first_ms": _ms(outcome.first_ns, 1),
+        "temperature_c": outcome.temperature_c,
+    }
+    if outcome.prediction is None:
+        cells.update(_latency_cells(outcome.blocks, invokes))
+    else:
+        cells.update(_predicted_cells(outcome.prediction, invokes))
+        warnings += [f"not timed: {op}" for op in outcome.prediction.untimed]
+    cells["warnings"] = short("; ".join(warnings)) if warnings else None
+    return cells
+
+
+def _latency_cells(blocks: Sequence[Block], invokes: int) -> dict[str, Cell]:
+    if not blocks:
+        raise ValueError("a measurement without blocks")
+    ordered = sorted(block.duration_ns / block.invokes * invokes * 1e-6 for block in blocks)
+    total_ns, total_invokes = sum(b.duration_ns for b in blocks), sum(b.invokes for b in blocks)
+    low, high = median_interval(ordered) or (None, None)
+    return {
+        "latency_median_ms": quantile(ordered, 0.5),
+        "latency_low_ms": low,
+        "latency_high_ms": high,
+        "latency_p90_ms": quantile(ordered, 0.9),
+        "latency_p99_ms": quantile(ordered, 0.99),
+        "latency_mean_ms": total_ns / total_invokes * invokes * 1e-6,
+        "latency_min_ms": ordered[0],
+        "samples": len(blocks),
+    }
+
+
+def _predicted_cells(prediction: Prediction, invokes: int) -> dict[str, Cell]:
+    latency_ms = float(prediction.latency_ms) * invokes
+    spread = ("latency_median_ms", "latency_p90_ms", "latency_p99_ms", "latency_mean_ms", "latency_min_ms")
+    cells: dict[str, Cell] = dict.fromkeys(spread, latency_ms)
+    cells["samples"] = 1
+    if prediction.first_ms is not None:
+        cells["first_ms"] = prediction.first_ms
+    for name in TERMS:
+        if name in prediction.terms:
+            cells[name] = prediction.terms[name] * invokes
+    for name, count in (("instruction_bytes", prediction.instruction_bytes), ("link_bytes", prediction.link_bytes)):
+        cells[name] = None if count is None else count * invokes
+    return cells
+
+
+def _rates(cells: Mapping[str, Cell], batch: int) -> dict[str, Cell]:
+    latency_ms, macs = cells["latency_median_ms"], cells.get("macs")
+    if not isinstance(latency_ms, float) or latency_ms <= 0:
+        return {}
+    gops = 2 * macs / latency_ms * 1e-6 if isinstance(macs, int) else None
+    return {"gops_per_s": gops, "examples_per_s": batch * 1e3 / latency_ms}
+
+
+def _placement_cells(placement: Placement) -> dict[str, Cell]:
+    groups = {"on_chip": placement.on_chip, "off_chip": placement.off_chip, "on_cpu": placement.on_cpu}
+    parts = [f"{name}={_ranges(layers)}" for name, layers in groups.items() if layers]
+    return {
+        "placement": short(f"{placement.source}: {' '.join(parts)}".rstrip(": ")),
+        "on_chip_bytes": placement.on_chip_bytes,
+        "off_chip_bytes": placement.off_chip_bytes,
+    }
+
+
+def _ranges(layers: Iterable[int]) -> str:
+    """Indices as `0-3,5`."""
+    spans: list[list[int]] = []
+    for layer in sorted(layers):
+        if spans and layer == spans[-1][1] + 1:
+            spans[-1][1] = layer
+        else:
+            spans.append([layer, layer])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def _ms(duration_ns: int | None, invokes: int) -> float | None:
+    return None if duration_ns is None else duration_ns * invokes * 1e-6

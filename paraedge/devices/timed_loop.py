@@ -1,0 +1,206 @@
+"""The timed loop shared by all measured devices: warm up, find the length of a block, time blocks until it is enough.
+
+Pure but for the clock and the garbage collector: `invoke` is any callable, `clock` any source of nanoseconds. The
+protocol and its reasons are in docs/measuring.md.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import functools
+import gc
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from paraedge.core.device import MeasureSettings
+from paraedge.core.outcome import Block, StopReason
+
+Clock: TypeAlias = Callable[[], int]
+Invoke: TypeAlias = Callable[[], object]
+
+FEWEST_BLOCKS = 3
+"""Blocks timed of a model whose single invoke is longer than the time budget; `min_blocks` is for all others."""
+
+MOST_BLOCKS = 1000
+"""A long time budget makes longer blocks, not more of them: every block is a line on disk."""
+
+BEAT_NS = 1_000_000_000
+"""The watcher is told that we live about this often, so that a long measurement isn't taken for a hang."""
+
+BLOCK_MARGIN = 1.15
+"""Blocks are planned so much longer than asked for: a block that comes out quick is then still long enough."""
+
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What the loop found: every block in order, why it ended, and how many invokes went before."""
+
+    blocks: tuple[Block, ...]
+    stop_reason: StopReason
+    warm_up_invokes: int
+
+
+def time_invokes(
+    invoke: Invoke,
+    settings: MeasureSettings,
+    *,
+    clock: Clock = time.perf_counter_ns,
+    beat: Callable[[], None] | None = None,
+) -> Timing:
+    """Time `invoke` in blocks as `settings` say.
+
+    Stops after `min_blocks` as soon as the 95 % interval of the median over blocks is within +-`precision` of it, or
+    `time_budget_s` was spent in blocks, or another block would exceed `max_invokes`. Exceptions of `invoke` pass.
+    """
+    beat = _beater(beat, clock)
+    with _no_garbage_collection():
+        single_ns, warm_up_invokes = _warm_up(invoke, settings, clock, beat)
+        invokes, calibration_invokes = _calibrate(invoke, single_ns, settings, clock)
+        blocks, reason = _time_blocks(invoke, invokes, single_ns, settings, clock, beat)
+    return Timing(blocks=blocks, stop_reason=reason, warm_up_invokes=warm_up_invokes + calibration_invokes)
+
+
+def _warm_up(invoke: Invoke, settings: MeasureSettings, clock: Clock, beat: Callable[[], None]) -> tuple[float, int]:
+    """Invoke in doubling runs for `warm_up_s`, at least once. Returns (nanoseconds an invoke in the last run, invokes)."""
+    limit_ns = settings.warm_up_s * SECOND_NS
+    spent_ns, done, count = 0, 0, 1
+    while True:
+        duration_ns = _run(invoke, count, clock)
+        spent_ns += duration_ns
+        done += count
+        beat()
+        single_ns = max(duration_ns / count, 0.1)
+        if spent_ns >= limit_ns:
+            return single_ns, done
+        # never far beyond the limit: what is left of it in invokes, at most twice the last run
+        count = max(1, min(2 * count, math.ceil((limit_ns - spent_ns) / single_ns)))
+
+
+def _calibrate(invoke: Invoke, single_ns: float, settings: MeasureSettings, clock: Clock) -> tuple[int, int]:
+    """Invokes that a block needs. Untimed runs settle it before the first block: no block is dropped for its length."""
+    block_ns = _block_ns(settings)
+    invokes, done = max(1, math.ceil(BLOCK_MARGIN * block_ns / single_ns)), 0
+    if single_ns >= block_ns:
+        return 1, 0
+    while True:
+        duration_ns = _run(invoke, invokes, clock)
+        done += invokes
+        if duration_ns >= block_ns:
+            return invokes, done
+        invokes = _longer(invokes, duration_ns, block_ns)
+
+
+def _time_blocks(
+    invoke: Invoke,
+    invokes: int,
+    single_ns: float,
+    settings: MeasureSettings,
+    clock: Clock,
+    beat: Callable[[], None],
+) -> tuple[tuple[Block, ...], StopReason]:
+    budget_ns = settings.time_budget_s * SECOND_NS
+    block_ns = _block_ns(settings)
+    min_blocks = max(1, settings.min_blocks)
+    if single_ns > budget_ns:
+        min_blocks = min(min_blocks, FEWEST_BLOCKS)
+    blocks: list[Block] = []
+    latencies: list[float] = []  # nanoseconds an invoke, kept sorted
+    spent_ns = total = 0
+    while True:
+        duration_ns = _run(invoke, invokes, clock)
+        blocks.append(Block(invokes=invokes, duration_ns=duration_ns))
+        bisect.insort(latencies, duration_ns / invokes)
+        spent_ns += duration_ns
+        total += invokes
+        beat()
+        if duration_ns < block_ns:
+            invokes = _longer(invokes, duration_ns, block_ns)
+        if len(blocks) < min_blocks:
+            continue
+        if relative_half_width(latencies) <= settings.precision:
+            return tuple(blocks), "precision"
+        if spent_ns >= budget_ns:
+            return tuple(blocks), "time_budget"
+        if settings.max_invokes is not None and total + invokes > settings.max_invokes:
+            return tuple(blocks), "max_invokes"
+
+
+def _run(invoke: Invoke, invokes: int, clock: Clock) -> int:
+    begin = clock()
+    for _ in itertools.repeat(None, invokes):
+        invoke()
+    return clock() - begin
+
+
+def _longer(invokes: int, duration_ns: int, block_ns: float) -> int:
+    """More invokes, so that the next block reaches `block_ns`; at most tenfold, the clock may have been too coarse."""
+    factor = min(10.0, BLOCK_MARGIN * block_ns / max(duration_ns, 1))
+    return max(invokes + 1, math.ceil(invokes * factor))
+
+
+def _block_ns(settings: MeasureSettings) -> float:
+    return max(settings.block_ms * 1e6, settings.time_budget_s * SECOND_NS / MOST_BLOCKS)
+
+
+def relative_half_width(latencies: list[float]) -> float:
+    """Half the 95 % interval of the median over the median, of sorted values; infinite below 6 values."""
+    ranks = median_ranks(len(latencies))
+    if ranks is None:
+        return math.inf
+    middle = len(latencies) // 2
+    median = latencies[middle] if len(latencies) % 2 else (latencies[middle - 1] + latencies[middle]) / 2
+    low, high = latencies[ranks[0]], latencies[ranks[1]]
+    return (high - low) / (2 * median) if median > 0 else math.inf
+
+
+@functools.cache
+def median_ranks(count: int) -> tuple[int, int] | None:
+    """Indices (from 0) of the order statistics that bound the median of `count` values at 95 % confidence or more.
+
+    Needs no assumption on the distribution: the number of values below the median is binomial(count, 1/2). None below
+    6 values, where even the extremes cover less. Source: Conover, Practical Nonparametric Statistics, section 3.2.
+    """
+    if count > 400:  # the normal approximation is exact to a rank here
+        low = math.floor((count - 1.96 * math.sqrt(count)) / 2) - 1
+        return low, count - 1 - low
+    tail, low = 0.0, -1
+    for successes in range(count // 2):
+        tail += math.comb(count, successes) / 2**count
+        if tail > 0.025:
+            break
+        low = successes
+    return None if low < 0 else (low, count - 1 - low)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _beater(beat: Callable[[], None] | None, clock: Clock) -> Callable[[], None]:
+    """`beat`, but called at most once in BEAT_NS."""
+    if beat is None:
+        return lambda: None
+    last = clock()
+
+    def now_and_then() -> None:
+        nonlocal last
+        now = clock()
+        if now - last >= BEAT_NS:
+            last = now
+            beat()
+
+    return now_and_then

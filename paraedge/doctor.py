@@ -1,0 +1,240 @@
+"""What is here, what is not and why, and the command that would mend it. Looks and never opens: no delegate is loaded."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+Status: TypeAlias = Literal["ok", "warn", "missing", "info"]
+
+USB_IDS = {("1a6e", "089a"): "not yet initialised", ("18d1", "9302"): "initialised"}
+"""USB ids of the Edge TPU before and after its firmware is loaded (libedgetpu, driver/usb)."""
+
+USB2_MBIT_PER_S = 480
+"""Speed of a USB 2 port; a USB 3 port says 5000 or more."""
+
+CORAL_APT = "https://coral.ai/docs/accelerator/get-started/#1-install-the-edge-tpu-runtime"
+COMPILER_PAGE = "https://coral.ai/docs/edgetpu/compiler/#download (x86-64 Linux; then set PARAEDGE_EDGETPU_COMPILER)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One check: `missing` lacks something some devices need, `warn` makes results worse, `info` is for information."""
+
+    check: str
+    status: Status
+    found: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """Where the checks look; a test gives a made-up tree and made-up packages.
+
+    root: in place of `/` (for /sys and /dev). environment: in place of `os.environ`. package_version: version of an
+    installed distribution or None. package_summary: its one-line summary. find_library: a shared library's name or None.
+    """
+
+    root: Path = Path("/")
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    package_version: Callable[[str], str | None] = lambda name: _metadata(name, "Version")
+    package_summary: Callable[[str], str | None] = lambda name: _metadata(name, "Summary")
+    find_library: Callable[[str], str | None] = ctypes.util.find_library
+
+    def read(self, path: str | Path) -> str | None:
+        """Text of a file under `root`, stripped, or None."""
+        try:
+            return (self.root / path).read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return None
+
+    def on_path(self, program: str) -> str | None:
+        """Where a program is on the environment's PATH, or None."""
+        return shutil.which(program, path=self.environment.get("PATH", ""))
+
+
+def diagnose(host: Host | None = None) -> tuple[Finding, ...]:
+    """Every check in a fixed order; a check that fails itself is a finding, so that one odd host doesn't hide the rest."""
+    place = host or Host()
+    found: list[Finding] = []
+    for check in CHECKS:
+        try:
+            found.extend(check(place))
+        except Exception as error:  # a check reads foreign systems; none may take the others along
+            found.append(Finding(check=check.__name__, status="warn", found=f"could not be checked: {error!r}"))
+    return tuple(found)
+
+
+def litert(host: Host) -> Iterable[Finding]:
+    """The runtime that `cpu` measures with."""
+    version = host.package_version("ai-edge-litert")
+    if version:
+        yield Finding(check="LiteRT", status="ok", found=f"ai-edge-litert {version}")
+    else:
+        yield Finding(
+            check="LiteRT", status="missing", found="ai-edge-litert is not installed: no device `cpu`",
+            remedy="pip install ai-edge-litert",
+        )  # fmt: skip
+
+
+def tflite_runtime(host: Host) -> Iterable[Finding]:
+    """tflite-runtime's last wheels were built for numpy 1 and crash at import under numpy 2."""
+    runtime, numpy = host.package_version("tflite-runtime"), host.package_version("numpy")
+    if runtime is None:
+        return
+    if numpy is not None and int(numpy.split(".")[0]) >= 2:
+        yield Finding(
+            check="tflite-runtime", status="warn",
+            found=f"tflite-runtime {runtime} beside numpy {numpy}: it was built for numpy 1 and fails at import",
+            remedy="pip uninstall tflite-runtime   (or: pip install 'numpy<2')",
+        )  # fmt: skip
+    else:
+        yield Finding(check="tflite-runtime", status="ok", found=f"tflite-runtime {runtime}, numpy {numpy}")
+
+
+def pycoral(host: Host) -> Iterable[Finding]:
+    """The package named `pycoral` in the Python index is a tool for coral-reef atlases; Google's was never there."""
+    version = host.package_version("pycoral")
+    if version is None:
+        return
+    google = version.startswith(("1.", "2.")) and "coral" in (host.package_summary("pycoral") or "").lower()
+    if google and "reef" not in (host.package_summary("pycoral") or "").lower():
+        yield Finding(check="pycoral", status="info", found=f"pycoral {version}; paraedge doesn't use it")
+    else:
+        yield Finding(
+            check="pycoral", status="warn",
+            found=f"pycoral {version} from the Python index is a coral-reef atlas tool, not Google's PyCoral",
+            remedy="pip uninstall pycoral   (paraedge needs only libedgetpu)",
+        )  # fmt: skip
+
+
+def edgetpu_compiler(host: Host) -> Iterable[Finding]:
+    """Google's closed compiler: named by PARAEDGE_EDGETPU_COMPILER, or on the path."""
+    check = "edgetpu_compiler"
+    named = host.environment.get("PARAEDGE_EDGETPU_COMPILER")
+    if named:
+        if os.access(named, os.X_OK) and Path(named).is_file():
+            yield Finding(check=check, status="ok", found=named)
+        else:
+            yield Finding(
+                check=check, status="missing", found=f"PARAEDGE_EDGETPU_COMPILER={named} is not an executable file",
+                remedy="export PARAEDGE_EDGETPU_COMPILER=/path/to/edgetpu_compiler",
+            )  # fmt: skip
+        return
+    path = host.on_path("edgetpu_compiler")
+    if path:
+        yield Finding(check=check, status="ok", found=path)
+    elif platform.machine() not in {"x86_64", "AMD64"}:
+        yield Finding(
+            check=check, status="missing", found=f"not on the path; it runs on x86-64 only, this is {platform.machine()}",
+            remedy="compile on an x86-64 host and copy the models here",
+        )  # fmt: skip
+    else:
+        yield Finding(check=check, status="missing", found="not on the path", remedy=COMPILER_PAGE)
+
+
+def libedgetpu(host: Host) -> Iterable[Finding]:
+    """The Edge TPU's runtime. Only looked up: a wrong version would take this process down with it."""
+    library = host.find_library("edgetpu")
+    if library:
+        yield Finding(check="libedgetpu", status="ok", found=library)
+    else:
+        yield Finding(
+            check="libedgetpu", status="missing", found="libedgetpu.so.1 is not found by the loader",
+            remedy=f"sudo apt install libedgetpu1-std   (repository: {CORAL_APT})",
+        )  # fmt: skip
+
+
+def usb_edgetpu(host: Host) -> Iterable[Finding]:
+    """Edge TPUs on USB and the speed of their ports."""
+    folder = host.root / "sys/bus/usb/devices"
+    for device in sorted(folder.glob("*")) if folder.is_dir() else []:
+        ids = (host.read(device / "idVendor") or "", host.read(device / "idProduct") or "")
+        if ids in USB_IDS:
+            yield _port(device.name, USB_IDS[ids], host.read(device / "speed"))
+
+
+def _port(name: str, state: str, speed: str | None) -> Finding:
+    text = f"Edge TPU at USB {name}, {state}, {speed or 'unknown'} Mbit/s"
+    if speed is None or not speed.replace(".", "").isdigit():
+        return Finding(check="USB Edge TPU", status="info", found=text)
+    if float(speed) > USB2_MBIT_PER_S:
+        return Finding(check="USB Edge TPU", status="ok", found=text)
+    return Finding(
+        check="USB Edge TPU", status="warn", found=f"{text}: a USB 2 port or cable, transfers take about ten times longer",
+        remedy="plug it into a USB 3 port (blue, or marked SS) with the cable it came with",
+    )  # fmt: skip
+
+
+def pcie_edgetpu(host: Host) -> Iterable[Finding]:
+    """Edge TPUs on PCIe: the gasket driver makes /dev/apex_0 and on."""
+    folder = host.root / "dev"
+    nodes = sorted(folder.glob("apex_*")) if folder.is_dir() else []
+    for node in nodes:
+        if os.access(node, os.R_OK | os.W_OK):
+            yield Finding(check="PCIe Edge TPU", status="ok", found=f"/dev/{node.name}")
+        else:
+            yield Finding(
+                check="PCIe Edge TPU", status="warn", found=f"/dev/{node.name} may not be opened by this user",
+                remedy='sudo usermod -aG apex "$USER"   and log in again',
+            )  # fmt: skip
+
+
+def any_edgetpu(host: Host) -> Iterable[Finding]:
+    """One line where there is no Edge TPU at all."""
+    if not [*usb_edgetpu(host), *pcie_edgetpu(host)]:
+        yield Finding(
+            check="Edge TPU", status="missing", found="none on USB (1a6e:089a, 18d1:9302) and no /dev/apex_*",
+            remedy="plug one in; until then the devices `sim-edgetpu-...` predict one, labelled simulated",
+        )  # fmt: skip
+
+
+def governor(host: Host) -> Iterable[Finding]:
+    """A governor that is not `performance` changes the clock while we measure."""
+    folder = host.root / "sys/devices/system/cpu"
+    files = sorted(folder.glob("cpu[0-9]*/cpufreq/scaling_governor")) if folder.is_dir() else []
+    names = sorted({text for text in (host.read(file) for file in files) if text})
+    if not names:
+        yield Finding(check="CPU governor", status="info", found="not readable here (a virtual machine or container)")
+    elif names == ["performance"]:
+        yield Finding(check="CPU governor", status="ok", found=f"performance on {len(files)} CPUs")
+    else:
+        yield Finding(
+            check="CPU governor", status="warn", found=f"{', '.join(names)}: the clock changes while measuring",
+            remedy="sudo cpupower frequency-set -g performance",
+        )  # fmt: skip
+
+
+def tensorflow(host: Host) -> Iterable[Finding]:
+    """Optional: nothing on the default path needs it."""
+    version = next(filter(None, map(host.package_version, ("tensorflow", "tensorflow-cpu"))), None)
+    yield Finding(check="TensorFlow", status="info", found=f"tensorflow {version}" if version else "absent; not needed")
+
+
+def vulkan(host: Host) -> Iterable[Finding]:
+    """The loader that LiteRT's GPU accelerator would need."""
+    library = host.find_library("vulkan")
+    yield Finding(
+        check="Vulkan", status="info", found=library or "no loader; the GPU device, once it comes, needs one",
+        remedy=None if library else "sudo apt install libvulkan1 mesa-vulkan-drivers",
+    )  # fmt: skip
+
+
+CHECKS: tuple[Callable[[Host], Iterable[Finding]], ...] = (
+    litert, tflite_runtime, pycoral, edgetpu_compiler, libedgetpu, usb_edgetpu, pcie_edgetpu, any_edgetpu, governor,
+    tensorflow, vulkan,
+)  # fmt: skip
+
+
+def _metadata(name: str, key: str) -> str | None:
+    try:
+        return importlib.metadata.metadata(name).get(key)
+    except importlib.metadata.PackageNotFoundError:
+        return None

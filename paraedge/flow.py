@@ -1,0 +1,322 @@
+"""The stream: sweep file -> specs -> graphs -> model files -> samples -> rows -> report. Each step can be called alone."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from paraedge import build, models, run, tflite
+from paraedge.archive import Archive, Key, Row, make_row
+from paraedge.build.scratch import work_folder
+from paraedge.core.device import Roof, Target
+from paraedge.core.errors import BadInput, ParaedgeError
+from paraedge.core.graph import LayerGraph
+from paraedge.core.outcome import Artifact, Failure, Job
+from paraedge.core.spec import ModelSpec
+from paraedge.devices import registry
+from paraedge.devices.driver import Driver
+from paraedge.models.conv_stack import ConvStackParams
+from paraedge.models.matmul import MatmulParams
+from paraedge.sweep import Sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a campaign stands after a point: `done` of `total` attempts, the one just ended, seconds since the start."""
+
+    done: int
+    total: int
+    label: str
+    device: str
+    round: int
+    status: str
+    elapsed_s: float
+
+
+Listener: TypeAlias = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """What one call of `run_campaign` did. `timed_s` is the part of `wall_s` that was inside timed blocks."""
+
+    folder: Path
+    total: int
+    done_before: int
+    ok: int
+    failed: int
+    wall_s: float
+    timed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One round of a target over the points that are still to be sampled."""
+
+    driver: Driver
+    target: Target
+    round: int
+    specs: Sequence[ModelSpec]
+
+
+def run_campaign(
+    sweep: Sweep,
+    *,
+    folder: Path,
+    devices: Sequence[str] | None = None,
+    retry_failed: bool = False,
+    progress: Listener | None = None,
+) -> RunSummary:
+    """Run or resume `sweep` in `folder`: every point, device and round gets a row, good or failed.
+
+    `devices` replaces the sweep's own. Raises DeviceMissing for a device that is not here, BadCampaign for a folder of
+    another sweep, DeviceBusy where another campaign holds a device or the folder.
+    """
+    started = time.monotonic()
+    targets = find_targets(sweep, devices or sweep.devices)
+    specs = list(sweep.points())
+    with contextlib.ExitStack() as held:
+        for device in sorted({target.device for driver, target in targets if driver.isolated}):
+            held.enter_context(run.device_lock(device))
+        book = held.enter_context(open_archive(sweep, specs, folder))
+        work = held.enter_context(work_folder())
+        describe(book, targets, sweep, work)
+        visits = list(plan(sweep, specs, targets, book, retry_failed=retry_failed))
+        tally = _Tally(
+            total=sum(len(specs) * rounds_of(driver, sweep) for driver, _ in targets),
+            to_do=sum(len(visit.specs) for visit in visits),
+            started=started,
+            listener=progress,
+        )
+        for visit in visits:
+            for spec, row in sample(visit, sweep, work, book):
+                book.append(row)
+                tally.count(spec, row, visit)
+        summary = tally.summary(folder)
+        book.update_meta(environment_end=run.environment())
+        book.end_invocation(wall_s=summary.wall_s, timed_s=summary.timed_s, ok=summary.ok, failed=summary.failed)
+    return summary
+
+
+def open_archive(sweep: Sweep, specs: Iterable[ModelSpec], folder: Path) -> Archive:
+    """The campaign's archive, with a column for each parameter of the sweep's families."""
+    columns = dict.fromkeys(name for kind in {type(spec.params): spec.params for spec in specs}.values() for name in kind.columns())
+    return Archive.open(folder, sweep_name=sweep.name, sweep_text=sweep.text, parameters=list(columns))
+
+
+def find_targets(sweep: Sweep, devices: Iterable[str]) -> list[tuple[Driver, Target]]:
+    """Each device with each combination of its options, in order; raises DeviceMissing for one that is not here."""
+    found: dict[Target, Driver] = {}
+    for device in devices:
+        driver = registry.find(device)
+        for target in driver.targets(device, sweep.threads, sweep.kernels):
+            found[target] = driver
+    return [(driver, target) for target, driver in found.items()]
+
+
+def plan(
+    sweep: Sweep,
+    specs: Sequence[ModelSpec],
+    targets: Sequence[tuple[Driver, Target]],
+    book: Archive,
+    *,
+    retry_failed: bool,
+) -> Iterator[Visit]:
+    """Rounds outside, targets inside, so that a target's rounds spread over the campaign; each in a new seeded order."""
+    for number in range(1, sweep.measure.rounds + 1):
+        for driver, target in targets:
+            if number > rounds_of(driver, sweep):
+                continue
+            skip = book.done - book.failed if retry_failed else book.done
+            left = [spec for spec in specs if key_of(spec, target, number) not in skip]
+            if driver.isolated:
+                random.Random(f"{sweep.measure.seed}/{target.label()}/{number}").shuffle(left)
+            if left:
+                yield Visit(driver=driver, target=target, round=number, specs=left)
+
+
+def rounds_of(driver: Driver, sweep: Sweep) -> int:
+    """A simulated point has one round: it would say the same again."""
+    return sweep.measure.rounds if driver.isolated else 1
+
+
+def key_of(spec: ModelSpec, target: Target, number: int) -> Key:
+    """What makes an attempt the same point: spec, device with its options, round."""
+    return (spec.spec_id, target.device, target.threads, target.kernels, number)
+
+
+def sample(visit: Visit, sweep: Sweep, work: Path, book: Archive) -> Iterator[tuple[ModelSpec, Row]]:
+    """Build, sample and describe each point of a visit, one at a time; a model is gone before the next is built."""
+    current: list[Prepared] = []
+
+    def jobs() -> Iterator[Job | Failure]:
+        for spec in visit.specs:
+            current[:] = [prepare(spec, visit.driver, visit.target, work)]
+            yield current[0].job
+
+    for outcome in run.visit(visit.driver, visit.target, jobs(), sweep.measure):
+        ready = current[0]
+        ready.discard()
+        yield ready.spec, make_row(
+            spec=ready.spec,
+            graph=ready.graph,
+            target=visit.target,
+            round=visit.round,
+            outcome=outcome,
+            origin=registry.info(visit.target.device).origin,
+            batch_mode=visit.driver.batch_mode,
+            attempt=book.next_attempt(key_of(ready.spec, visit.target, visit.round)),
+            file_bytes=ready.file_bytes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A point made ready for a driver: its graph and its job, or the failure that came of making them."""
+
+    spec: ModelSpec
+    graph: LayerGraph | None
+    job: Job | Failure
+
+    @property
+    def file_bytes(self) -> int | None:
+        """Size of the model file, or None where none was written."""
+        return self.job.artifact.file_bytes if isinstance(self.job, Job) and self.job.artifact else None
+
+    def discard(self) -> None:
+        """Delete the model file, if there is one."""
+        if isinstance(self.job, Job) and self.job.artifact:
+            self.job.artifact.path.unlink(missing_ok=True)
+
+
+def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prepared:
+    """spec -> graph -> (where the driver needs a file) artifact. A device that loops over the batch gets a graph of one."""
+    looped = driver.batch_mode == "looped"
+    try:
+        graph = models.build_graph(dataclasses.replace(spec, batch=1) if looped and spec.batch != 1 else spec)
+    except BadInput as error:
+        return Prepared(spec=spec, graph=None, job=Failure(stage="build", error="BadInput", message=str(error)))
+    reason = driver.why_not(graph, target)
+    if reason is not None:
+        return Prepared(spec=spec, graph=graph, job=Failure(stage="load", error="Unsupported", message=reason))
+    artifact = build.build_artifact(spec, graph, work) if driver.needs_file else None
+    if isinstance(artifact, Failure):
+        return Prepared(spec=spec, graph=graph, job=artifact)
+    return Prepared(spec=spec, graph=graph, job=Job(spec=spec, graph=graph, artifact=artifact))
+
+
+def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Sweep, work: Path) -> None:
+    """Put the environment, the devices and their roofs into `meta.json`; roofs are measured once a campaign."""
+    known = dict(book.meta.get("roofs", {}))
+    for driver, target in targets:
+        if target.label() not in known:
+            roofs = measure_roofs(driver, target, sweep, work)
+            known[target.label()] = [dataclasses.asdict(roof) for roof in roofs]
+    infos = {target.label(): dataclasses.asdict(registry.info(target.device)) for _, target in targets}
+    book.update_meta(environment=run.environment(), devices={**book.meta.get("devices", {}), **infos}, roofs=known)
+
+
+def measure_roofs(driver: Driver, target: Target, sweep: Sweep, work: Path) -> tuple[Roof, ...]:
+    """The ceilings of a target, on models large enough to reach its peak and one small enough for its floor."""
+    ready = [prepare(spec, driver, target, work) for spec in ROOF_PROBES] if driver.isolated else []
+    try:
+        jobs = [point.job for point in ready if isinstance(point.job, Job)]
+        return run.measure_roofs(driver, target, jobs, sweep.measure)
+    except ParaedgeError:
+        return ()  # the roofline says that this device has none; its points still count
+    finally:
+        for point in ready:
+            point.discard()
+
+
+ROOF_PROBES = (
+    *(
+        ModelSpec(family="matmul", params=MatmulParams(n=n), batch=batch, precision=precision)
+        for precision in ("int8", "float32")
+        for n, batch in ((512, 256), (1024, 128), (1024, 512))
+    ),
+    *(
+        ModelSpec(
+            family="conv_stack",
+            params=ConvStackParams(layer=2, kernel=3, image=32, channel=128, filter=128),
+            precision=precision,
+        )
+        for precision in ("int8", "float32")
+    ),
+    ModelSpec(family="matmul", params=MatmulParams(n=8)),
+)
+"""Dense work that caches well, in both precisions, and a matmul so small that only the call is left."""
+
+
+def expand(sweep: Sweep) -> Iterator[dict[str, object]]:
+    """The points of a grid with their MACs, parameters and file size in bytes, without writing anything."""
+    for spec in sweep.points():
+        graph = models.build_graph(spec)
+        yield {
+            "spec_id": spec.spec_id,
+            "family": spec.family,
+            **spec.params.columns(),
+            "batch": spec.batch,
+            "precision": spec.precision,
+            "macs": graph.macs,
+            "parameters": graph.parameters,
+            "weight_bytes": graph.weight_bytes,
+            "file_bytes": tflite.model_bytes_estimate(graph),
+        }
+
+
+def build_models(sweep: Sweep, folder: Path) -> Iterator[tuple[ModelSpec, Artifact | Failure]]:
+    """Write every point of a grid as a `.tflite` file; one that can't be written is a Failure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for spec in sweep.points():
+        yield spec, build.build_artifact(spec, models.build_graph(spec), folder)
+
+
+class _Tally:
+    """Counts rows of this call and tells the listener."""
+
+    def __init__(self, *, total: int, to_do: int, started: float, listener: Listener | None) -> None:
+        self.total = total
+        self.done_before = total - to_do
+        self.started = started
+        self.listener = listener
+        self.ok = self.failed = 0
+        self.timed_s = 0.0
+
+    def count(self, spec: ModelSpec, row: Row, visit: Visit) -> None:
+        self.timed_s += row.timed_s
+        self.ok += row.status == "ok"
+        self.failed += row.status == "failed"
+        if self.listener is not None:
+            self.listener(
+                Progress(
+                    done=self.done_before + self.ok + self.failed,
+                    total=self.total,
+                    label=spec.label(),
+                    device=visit.target.label(),
+                    round=visit.round,
+                    status=row.status,
+                    elapsed_s=self.wall_s,
+                )
+            )
+
+    @property
+    def wall_s(self) -> float:
+        return time.monotonic() - self.started
+
+    def summary(self, folder: Path) -> RunSummary:
+        return RunSummary(
+            folder=folder,
+            total=self.total,
+            done_before=self.done_before,
+            ok=self.ok,
+            failed=self.failed,
+            wall_s=self.wall_s,
+            timed_s=self.timed_s,
+        )

@@ -1,0 +1,240 @@
+"""The parent's side of one child: start it, talk to it with time-outs, and tell how it died."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from paraedge.core.device import MeasureSettings, Target
+from paraedge.core.errors import short
+from paraedge.core.outcome import Failure, Stage
+from paraedge.devices.driver import Driver
+from paraedge.run.protocol import BadMessage, from_line, to_line
+
+LONGEST_LINE_BYTES = 64 << 20
+TAIL_BYTES = 4096
+"""So much of what the child and its libraries print last is kept for the message of a failure."""
+
+CLOSE_S = 5.0
+"""An idle child gets so long to close its device before it is killed."""
+
+DROPPED = frozenset(
+    """PYTHONSTARTUP PYTHONINSPECT PYTHONDEBUG PYTHONVERBOSE PYTHONPROFILEIMPORTTIME PYTHONTRACEMALLOC PYTHONWARNINGS
+    PYTHONASYNCIODEBUG PYTHONDEVMODE PYTHONOPTIMIZE PYTHONBREAKPOINT PYTHONMALLOCSTATS PYTHONDUMPREFS""".split()
+)
+"""Variables that would change how a child's interpreter behaves or prints."""
+
+QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "OPENBLAS_NUM_THREADS": "1",  # numpy's threads would run beside the timed invokes
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONSAFEPATH": "1",  # a file of the user's folder must not stand in for a library
+}
+
+
+class ChildFailed(Exception):
+    """The child can't be used any more; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text())
+        self.failure = failure
+
+
+class Worker:
+    """A fresh interpreter with the device open. A context manager; the child never outlives it."""
+
+    def __init__(self, driver: Driver, target: Target, settings: MeasureSettings) -> None:
+        self.settings = settings
+        self.stage: Stage = "open"
+        self._busy = True
+        self._inbox = bytearray()
+        self._tail = bytearray()
+        self._killed_by_kernel = _kernel_kills()
+        self._start(target)
+        try:
+            self.ask(
+                {
+                    "driver": f"{type(driver).__module__}:{type(driver).__qualname__}",
+                    "target": target,
+                    "memory_mb": settings.memory_mb,
+                },
+                "open",
+            )
+        except BaseException:
+            self.kill()
+            raise
+
+    def ask(self, request: Mapping[str, object], answer: str) -> dict[str, Any]:
+        """Send a request and wait for the message that says `answer`; raises ChildFailed, the child then being gone."""
+        self._busy = True
+        try:
+            self._send(to_line(request))
+            while True:
+                message = self._receive()
+                if message.get("say") == "stage":
+                    self.stage = cast(Stage, message["stage"])
+                elif message.get("say") == answer:
+                    self._busy = False
+                    return message
+                elif isinstance(found := message.get("failure", message.get("outcome")), Failure):
+                    self.kill()
+                    raise ChildFailed(found)
+                else:
+                    raise BadMessage(f"the child said {message.get('say')!r} in place of {answer!r}")
+        except BadMessage as error:
+            self.kill()
+            raise ChildFailed(Failure(stage=self.stage, error="BadMessage", message=short(error))) from error
+
+    def close(self) -> None:
+        """Let an idle child close its device and end; kill a busy one."""
+        if not self._busy and self._process.returncode is None:
+            os.close(self._requests)
+            self._requests = -1
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(CLOSE_S)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the child now and release everything."""
+        if self._process.returncode is None:
+            self._process.kill()
+            self._process.wait()
+        self._selector.close()
+        for name in ("_requests", "_replies", "_log"):
+            descriptor = getattr(self, name)
+            if descriptor >= 0:
+                os.close(descriptor)
+                setattr(self, name, -1)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self, target: Target) -> None:
+        child_read, self._requests = os.pipe()
+        self._replies, child_write = os.pipe()
+        self._log, child_log = os.pipe()
+        command = [sys.executable, "-m", "paraedge.run.child", str(os.getpid()), str(child_read), str(child_write)]
+        try:
+            self._process = subprocess.Popen(
+                [*command, target.label()],
+                stdin=subprocess.DEVNULL,
+                stdout=child_log,  # LiteRT prints to both
+                stderr=child_log,
+                pass_fds=(child_read, child_write),
+                env=_environment(),
+            )
+        finally:
+            for descriptor in (child_read, child_write, child_log):
+                os.close(descriptor)
+        self._selector = selectors.DefaultSelector()
+        for descriptor in (self._requests, self._replies, self._log):
+            os.set_blocking(descriptor, False)
+        self._selector.register(self._replies, selectors.EVENT_READ)
+        self._selector.register(self._log, selectors.EVENT_READ)
+
+    def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._requests, selectors.EVENT_WRITE)
+            while rest:
+                if not ready.select(self.settings.timeout_s):
+                    raise ChildFailed(self._silent())
+                try:
+                    rest = rest[os.write(self._requests, rest) :]
+                except BrokenPipeError as error:
+                    raise ChildFailed(self._dead()) from error
+
+    def _receive(self) -> dict[str, Any]:
+        """The next message; raises ChildFailed after `timeout_s` of silence, or when the child has ended."""
+        deadline = time.monotonic() + self.settings.timeout_s
+        searched = 0
+        while (end := self._inbox.find(b"\n", searched)) < 0:
+            searched = len(self._inbox)
+            if searched > LONGEST_LINE_BYTES:
+                raise BadMessage(f"a line of more than {LONGEST_LINE_BYTES >> 20} MiB")
+            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise ChildFailed(self._silent())
+            for key, _ in ready:
+                if not self._read(key.fd) and key.fd == self._replies:
+                    raise ChildFailed(self._dead())
+        line = bytes(self._inbox[:end])
+        del self._inbox[: end + 1]
+        return from_line(line)
+
+    def _read(self, descriptor: int) -> bool:
+        """Take in what is there; False at the end of the pipe."""
+        data = os.read(descriptor, 1 << 16)
+        if descriptor == self._replies:
+            self._inbox += data
+        else:
+            self._tail += data
+            del self._tail[:-TAIL_BYTES]
+        if not data:
+            self._selector.unregister(descriptor)
+        return bool(data)
+
+    def _silent(self) -> Failure:
+        self.kill()
+        seconds = f"{self.settings.timeout_s:g}"
+        return Failure(stage=self.stage, error="TimeOut", message=f"no sign of life for {seconds} s; the child was killed")
+
+    def _dead(self) -> Failure:
+        """How the child ended: its signal or exit code, and what it printed last."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(CLOSE_S)
+        with contextlib.suppress(OSError):
+            while self._read(self._log):
+                pass
+        code = self._process.returncode
+        self.kill()
+        printed = self._tail.decode(errors="replace").strip()
+        said = f"; it last printed: {printed[-300:]}" if printed else ""
+        if code is not None and code < 0:
+            return self._killed(signal.Signals(-code).name, printed, said)
+        error = "MemoryError" if _out_of_memory(printed) else "ChildEnded"
+        return Failure(stage=self.stage, error=error, message=short(f"the child ended with exit code {code}{said}"))
+
+    def _killed(self, name: str, printed: str, said: str) -> Failure:
+        error, reason = "ChildKilled", f"the child was ended by {name}"
+        if name == "SIGKILL":
+            by_kernel = _kernel_kills() != self._killed_by_kernel
+            error = "MemoryError" if by_kernel else error
+            reason += ", by the kernel for lack of memory" if by_kernel else ", probably out of memory"
+        elif _out_of_memory(printed):
+            error, reason = "MemoryError", f"{reason}, out of memory"
+        elif self.settings.memory_mb is not None:
+            reason += f", perhaps for its limit of {self.settings.memory_mb} MiB of memory"
+        return Failure(stage=self.stage, error=error, message=short(reason + said), signal=name)
+
+
+def _out_of_memory(printed: str) -> bool:
+    return any(sign in printed for sign in ("bad_alloc", "MemoryError", "out of memory", "failed to allocate"))
+
+
+def _kernel_kills() -> int | None:
+    """How many processes the kernel has killed for lack of memory since it started, or None."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what would make the child's interpreter behave otherwise, and with our own search path."""
+    kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    return {**kept, **QUIET, "PYTHONPATH": path}
