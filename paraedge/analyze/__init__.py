@@ -1,0 +1,1 @@
+"""Tables to numbers: statistics, roofline, regression weights, speed-up, heat map, comparison, findings."""

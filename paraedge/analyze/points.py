@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from paraedge.analyze.statistics import t_quantile
@@ -14,7 +17,8 @@ POINT_KEYS = ("spec_id", "device", "threads", "kernels")
 TARGET_KEYS = ("device", "threads", "kernels")
 
 MEDIAN_COLUMNS = (
-    "latency_median_ms", "latency_p90_ms", "latency_p99_ms", "latency_mean_ms", "set_ms", "get_ms", "open_ms", "first_ms",
+    "latency_median_ms", "latency_p90_ms", "latency_p99_ms", "latency_mean_ms",
+    "set_ms", "get_ms", "open_ms", "first_ms",
 )  # fmt: skip
 WITHIN_COLUMNS: Mapping[str, str] = {"latency_low_ms": "within_low_ms", "latency_high_ms": "within_high_ms"}
 OTHER_COLUMNS: Mapping[str, str] = {"latency_min_ms": "min", "samples": "sum", "temperature_c": "max"}
@@ -44,7 +48,8 @@ def points(runs: pd.DataFrame) -> pd.DataFrame:
     is_ok = (runs["status"] == "ok").to_numpy()
     ok, ok_group = runs[is_ok], group[is_ok]
     made = made.assign(**_round_statistics(ok, ok_group, made))
-    made["n_failed"] = pd.Series(group[~is_ok]).value_counts().reindex(made.index, fill_value=0).astype(int)
+    made["n_rounds"] = np.bincount(ok_group, minlength=len(made))
+    made["n_failed"] = np.bincount(group[~is_ok], minlength=len(made))
     made["status"] = np.where(made["n_rounds"] > 0, "ok", "failed")
     errors = runs.loc[~is_ok, "error"] if "error" in runs.columns else pd.Series(dtype=object)
     last_error = errors.groupby(group[~is_ok]).last() if len(errors) else errors
@@ -52,7 +57,7 @@ def points(runs: pd.DataFrame) -> pd.DataFrame:
     for name in TEXT_COLUMNS:
         if name in runs.columns:
             made[name] = _joined(runs[name], group).reindex(made.index)
-    return _ordered(_rates(made), runs.columns)
+    return _ordered(_rates(made), list(runs.columns))
 
 
 def last_attempts(runs: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +101,7 @@ def invokes(table: pd.DataFrame) -> pd.Series[float]:
     return batch.where(table["batch_mode"] == "looped", 1.0)
 
 
-def _fixed_columns(runs: pd.DataFrame, group: np.typing.NDArray[np.int64]) -> pd.DataFrame:
+def _fixed_columns(runs: pd.DataFrame, group: npt.NDArray[np.integer[Any]]) -> pd.DataFrame:
     """What doesn't change from round to round: the first value that is known."""
     varying = {*ROUND_COLUMNS, *MEDIAN_COLUMNS, *WITHIN_COLUMNS, *OTHER_COLUMNS, *TEXT_COLUMNS}
     fixed = [name for name in runs.columns if name not in varying]
@@ -104,7 +109,7 @@ def _fixed_columns(runs: pd.DataFrame, group: np.typing.NDArray[np.int64]) -> pd
 
 
 def _round_statistics(
-    ok: pd.DataFrame, group: np.typing.NDArray[np.int64], made: pd.DataFrame
+    ok: pd.DataFrame, group: npt.NDArray[np.integer[Any]], made: pd.DataFrame
 ) -> dict[str, pd.Series[float]]:
     """Latencies of the good rounds and their spread, by point; NaN for a point without any."""
     found: dict[str, pd.Series[float]] = {}
@@ -117,21 +122,21 @@ def _round_statistics(
             aggregate = column.groupby(group).sum(min_count=1) if how == "sum" else column.groupby(group).agg(how)
             found[new] = aggregate.reindex(made.index)
     latency = pd.to_numeric(ok["latency_median_ms"], errors="coerce").astype(float)
-    logs = np.log(latency.where(latency > 0)).groupby(group)
-    counts = pd.Series(group).value_counts().reindex(made.index, fill_value=0).astype(int)
-    found["n_rounds"] = counts
+    logs = pd.Series(np.log(latency.where(latency > 0).to_numpy())).groupby(group)
+    counts = np.bincount(group, minlength=len(made))
     found["log_mean"] = logs.mean().reindex(made.index)
     found["log_sd"] = logs.std(ddof=1).reindex(made.index)
-    found["between_spread"] = np.exp(found["log_sd"]) - 1
-    half = found["log_sd"] * t_quantile(counts - 1) / np.sqrt(np.maximum(counts, 1))
-    middle = found["latency_median_ms"]
-    # fmin and fmax would fill a missing bound with the median; minimum and maximum keep it missing
-    found["latency_low_ms"] = np.minimum(np.exp(found["log_mean"] - half), middle)
-    found["latency_high_ms"] = np.maximum(np.exp(found["log_mean"] + half), middle)
+    found["between_spread"] = found["log_sd"].map(math.expm1)
+    factor = pd.Series(t_quantile(counts - 1) / np.sqrt(np.maximum(counts, 1)), index=made.index)
+    half, centre, middle = found["log_sd"] * factor, found["log_mean"], found["latency_median_ms"]
+    # mask keeps a missing bound missing
+    low, high = (centre - half).map(math.exp), (centre + half).map(math.exp)
+    found["latency_low_ms"] = low.mask(low > middle, middle)
+    found["latency_high_ms"] = high.mask(high < middle, middle)
     return found
 
 
-def _joined(column: pd.Series[str], group: np.typing.NDArray[np.int64]) -> pd.Series[str]:
+def _joined(column: pd.Series[str], group: npt.NDArray[np.integer[Any]]) -> pd.Series[str]:
     """The different texts of each group, in order, joined by `; `."""
     table = pd.DataFrame({"group": group, "text": column.to_numpy()}).dropna().drop_duplicates()
     return table.groupby("group")["text"].agg(lambda texts: "; ".join(map(str, texts))).astype(object)

@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 
 
 def geometric_mean(values: Sequence[float] | Floats) -> float:
-    """exp of the mean of logs; NaN for no values; raises BadInput for a value that is not above zero."""
+    """The exponential of the mean of logs; NaN for no values; raises BadInput for a value that is not above zero."""
     array = np.asarray(values, dtype=float)
     if array.size == 0:
         return math.nan

@@ -55,9 +55,7 @@ def good(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["status"] == "ok"] if "status" in table.columns else table
 
 
-def require_columns(
-    table: pd.DataFrame, names: Sequence[str], source: str, *, numeric: bool = False
-) -> None:
+def require_columns(table: pd.DataFrame, names: Sequence[str], source: str, *, numeric: bool = False) -> None:
     """Check that `table` has these columns, and that they hold numbers where `numeric`.
 
     Raises BadInput that names the missing column, the nearest one there is, and those that are there; or the first
@@ -71,7 +69,7 @@ def require_columns(
         numbers = pd.to_numeric(column, errors="coerce")
         text = column[column.notna() & numbers.isna()]
         if len(text):
-            raise BadInput(f"column {name!r} of {source} holds text ({short(text.iloc[0], 40)!r}); it must hold numbers")
+            raise BadInput(f"column {name!r} of {source} must hold numbers, but has {short(text.iloc[0], 40)!r}")
 
 
 def numbers(table: pd.DataFrame, name: str) -> pd.Series[float]:
@@ -109,7 +107,7 @@ def _separator(path: Path) -> str:
 
 
 def _read_csv(path: Path, separator: str) -> pd.DataFrame:
-    kinds = dict.fromkeys(TEXT_COLUMNS, "string" if False else str)
+    kinds = dict.fromkeys(TEXT_COLUMNS, str)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)

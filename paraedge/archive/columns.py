@@ -62,23 +62,23 @@ PARAMETERS: tuple[Column, ...] = (
 RESULT: tuple[Column, ...] = (
     _text("precision", "type of weights and activations: `int8` or `float32`", filled=True),
     _integer("batch", "examples", "examples in a batch", filled=True),
-    _text("batch_mode", "`native`: the batch is the leading dimension; `looped`: one invoke for each example", filled=True),
+    _text("batch_mode", "`native`: batch is the leading dimension; `looped`: one invoke for each example", filled=True),
     _text("device", "what the point ran on", filled=True),
     _text("origin", "`measured` or `simulated`, as the driver says", filled=True),
-    _integer("round", "", "visit of the point, from 1, each in a fresh child process; a simulated point has one", filled=True),
+    _integer("round", "", "visit of the point, from 1, each in a fresh process; only one if simulated", filled=True),
     _integer("attempt", "", "1, and one more for each retry of the same key", filled=True),
     _integer("threads", "threads", "threads of the interpreter; empty where the device has no such option"),
     _text("kernels", "`xnnpack` or `builtin`; empty where the device has no such option"),
     _text("status", "`ok` or `failed`", filled=True),
     _text("stop_reason", "why sampling ended: `precision`, `time_budget`, `max_invokes` or `simulated`"),
     _number("latency_median_ms", "ms", "median over the blocks of their time for a whole batch"),
-    _number("latency_low_ms", "ms", "lower end of the 95 % interval of the median within the round; empty below 6 blocks"),
+    _number("latency_low_ms", "ms", "lower end of the median's 95 % interval within the round; empty below 6 blocks"),
     _number("latency_high_ms", "ms", "upper end of the same interval"),
     _number("latency_p90_ms", "ms", "90th percentile over the blocks"),
     _number("latency_p99_ms", "ms", "99th percentile over the blocks"),
     _number("latency_mean_ms", "ms", "time of all blocks by the number of their invokes, for a whole batch"),
     _number("latency_min_ms", "ms", "fastest block"),
-    _integer("samples", "blocks", "timed blocks; 1 for a simulated point"),
+    _integer("samples", "blocks", "blocks in samples.csv; 1 for a simulated point"),
     _number("set_ms", "ms", "setting the inputs of a whole batch"),
     _number("get_ms", "ms", "getting the outputs of a whole batch"),
     _number("open_ms", "ms", "opening the model, once"),
@@ -114,7 +114,9 @@ SAMPLES: tuple[Column, ...] = (
     _text("run_id", "joins runs.csv", filled=True),
     _integer("block", "", "number of the block in its run, from 0, in order of time", filled=True),
     _integer("invokes", "invokes", "invokes in the block", filled=True),
-    _integer("block_ns", "ns", "time of the whole block; a looped batch of n takes n times `block_ns` by `invokes`", filled=True),
+    _integer(
+        "block_ns", "ns", "time of the whole block; a looped batch takes `batch` x `block_ns` / `invokes`", filled=True
+    ),
 )
 
 TERMS = ("compute_ms", "weights_ms", "input_ms", "output_ms", "instructions_ms", "overhead_ms", "cpu_ms")
@@ -122,7 +124,10 @@ TERMS = ("compute_ms", "weights_ms", "input_ms", "output_ms", "instructions_ms",
 
 
 def run_columns(parameters: Sequence[str]) -> tuple[Column, ...]:
-    """The columns of a runs.csv whose sweep has these parameters, in order. A parameter may not take a column's name."""
+    """The columns of a runs.csv whose sweep has these parameters, in order.
+
+    Raises ValueError for a parameter that takes a column's name.
+    """
     taken = {column.name for column in (*POINT, *RESULT)}
     clash = [name for name in parameters if name in taken]
     if clash or len(set(parameters)) != len(parameters):

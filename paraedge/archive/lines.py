@@ -45,14 +45,8 @@ def whole_lines(data: bytes) -> bytes:
 
 def parse(data: bytes, header: Sequence[str], path: Path) -> Iterator[list[str]]:
     """The rows below the header of whole lines; raises BadCampaign, naming the line, where one is not a row of ours."""
-    if b"\0" in data:
-        raise BadCampaign(f"{path}: line {data[: data.index(0)].count(10) + 1} has a zero byte; {_MEND}")
-    try:
-        text = data.decode("utf-8-sig")  # a spreadsheet may have put a byte order mark in front
-    except UnicodeDecodeError as error:
-        raise BadCampaign(f"{path}: line {data[: error.start].count(10) + 1} is not UTF-8; {_MEND}") from None
+    text = _text_of(data, path)
     rows = csv.reader(text.split("\n")[:-1], strict=True)
-    width = len(header)
     number = 1
     try:
         found = next(rows, None)
@@ -60,11 +54,39 @@ def parse(data: bytes, header: Sequence[str], path: Path) -> Iterator[list[str]]
             raise BadCampaign(f"{path}: line 1 is not the header of this sweep{_difference(found, header)}; {_MEND}")
         for row in rows:
             number += 1
-            if len(row) != width or rows.line_num != number:
-                raise BadCampaign(f"{path}: line {number} has {len(row)} cells instead of {width}; {_MEND}")
+            if len(row) != len(header) or rows.line_num != number:
+                raise BadCampaign(f"{path}: line {number} has {len(row)} cells instead of {len(header)}; {_MEND}")
             yield row
     except csv.Error as error:
         raise BadCampaign(f"{path}: line {number + 1} can't be read ({short(error)}); {_MEND}") from None
+
+
+def check(data: bytes, width: int, path: Path) -> None:
+    """Raise as `parse` does for a line of whole lines that has not `width` cells; ten times as fast."""
+    _text_of(data, path)
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        if line.count(b",") == width - 1 and b'"' not in line:
+            continue
+        try:
+            cells = len(next(csv.reader([line.decode()], strict=True), []))
+        except csv.Error as error:
+            raise BadCampaign(f"{path}: line {number} can't be read ({short(error)}); {_MEND}") from None
+        if cells != width:
+            raise BadCampaign(f"{path}: line {number} has {cells} cells instead of {width}; {_MEND}")
+
+
+def header_of(data: bytes) -> tuple[str, ...]:
+    """The cells of the first line."""
+    return tuple(next(csv.reader([data[: data.find(b"\n")].decode("utf-8-sig", "replace")]), ()))
+
+
+def _text_of(data: bytes, path: Path) -> str:
+    if b"\0" in data:
+        raise BadCampaign(f"{path}: line {data[: data.index(0)].count(10) + 1} has a zero byte; {_MEND}")
+    try:
+        return data.decode("utf-8-sig")  # a spreadsheet may have put a byte order mark in front
+    except UnicodeDecodeError as error:
+        raise BadCampaign(f"{path}: line {data[: error.start].count(10) + 1} is not UTF-8; {_MEND}") from None
 
 
 _MEND = "mend or remove that line, or choose another folder"

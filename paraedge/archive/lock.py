@@ -37,7 +37,7 @@ class FolderLock:
                 ) from None
             except OSError as error:
                 os.close(fd)
-                raise ParaedgeError(f"can't lock {self._path}: {error.strerror}; choose a folder on a local disk") from None
+                raise ParaedgeError(f"can't lock {self._path}: {error.strerror}; choose a local disk") from None
             os.close(fd)
 
     def _is_current(self, fd: int) -> bool:

@@ -14,7 +14,7 @@ from paraedge.archive.columns import SAMPLES, SCHEMA_VERSION, described, run_col
 from paraedge.archive.lines import replace_file
 from paraedge.core.errors import BadCampaign, short
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 META = "meta.json"
 RESERVED = frozenset({"schema_version", "name", "sweep", "parameters", "columns", "samples_columns", "invocations"})

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paraedge.archive.columns import SAMPLES, names
-from paraedge.archive.lines import csv_line, parse, replace_file, temporary_path, whole_lines
+from paraedge.archive.lines import csv_line, parse, replace_file, temporary_path
 from paraedge.archive.row import Key
-from paraedge.core.device import Origin
 from paraedge.core.errors import BadCampaign
 
 RUNS = "runs.csv"
@@ -43,8 +42,9 @@ def repair(folder: Path, header: Sequence[str]) -> list[RunLine]:
     counts = _count_samples(samples)
     unfounded = _unfounded(lines, counts)
     if unfounded:
-        os.truncate(runs, _offset_of_last(data, unfounded))
-        del lines[-unfounded:]
+        kept = [line for number, line in enumerate(data.split(b"\n")) if number - 1 not in unfounded]
+        replace_file(runs, b"\n".join(kept))
+        lines = [line for number, line in enumerate(lines) if number not in unfounded]
     known = {line.run_id for line in lines}
     if not known.issuperset(counts):
         _remove_orphans(samples, known)
@@ -53,17 +53,13 @@ def repair(folder: Path, header: Sequence[str]) -> list[RunLine]:
 
 def run_lines(data: bytes, header: Sequence[str], path: Path) -> Iterator[RunLine]:
     """The lines of a runs.csv; raises BadCampaign, naming the line, for one that is not ours."""
-    at = [
-        header.index(name)
-        for name in "run_id spec_id device threads kernels round attempt status origin samples".split()
-    ]
-    run_id, spec_id, device, threads, kernels, number, attempt, status, origin, samples = at
-    measured = Origin.MEASURED.value
+    at = [header.index(name) for name in "run_id spec_id device threads kernels round attempt status samples".split()]
+    run_id, spec_id, device, threads, kernels, number, attempt, status, samples = at
     for line, row in enumerate(parse(data, header, path), start=2):
         try:
             key = (row[spec_id], row[device], int(row[threads] or 0) or None, row[kernels] or None, int(row[number]))
             failed = _FAILED[row[status]]
-            owed = int(row[samples]) if row[origin] == measured and not failed else 0
+            owed = 0 if failed else int(row[samples])
             yield RunLine(row[run_id], key, int(row[attempt]), failed, owed)
         except (ValueError, KeyError):
             raise BadCampaign(
@@ -105,7 +101,7 @@ def _count_samples(path: Path) -> Counter[str]:
     expected = csv_line(names(SAMPLES)).encode()
     with path.open("rb") as file:
         if file.readline().replace(b"\r", b"").removeprefix(b"\xef\xbb\xbf") != expected:
-            raise BadCampaign(f"{path}: line 1 is not the header {expected.decode().strip()}; mend it or choose another folder")
+            raise BadCampaign(f"{path}: line 1 is not {expected.decode().strip()}; mend it or choose another folder")
         previous, run, count = b"", "", 0
         for number, line in enumerate(file, start=2):
             identity = line[: line.find(b",")]
@@ -120,24 +116,16 @@ def _count_samples(path: Path) -> Counter[str]:
     return counts
 
 
-def _unfounded(lines: Sequence[RunLine], counts: Counter[str]) -> int:
-    """How many of the last runs lack samples. None, where all samples are gone: somebody did that, not a kill."""
-    if not counts:
-        return 0
-    lacking = 0
-    for line in reversed(lines):
-        if counts[line.run_id] >= line.samples:
+def _unfounded(lines: Sequence[RunLine], counts: Counter[str]) -> set[int]:
+    """Which of the last runs lack samples. None, where all samples are gone: somebody did that, not a kill."""
+    lacking: set[int] = set()
+    for number in reversed(range(len(lines) if counts else 0)):
+        owed = lines[number].samples
+        if counts[lines[number].run_id] < owed:
+            lacking.add(number)
+        elif owed:
             break
-        lacking += 1
     return lacking
-
-
-def _offset_of_last(data: bytes, count: int) -> int:
-    """Where the last `count` lines begin."""
-    end = len(whole_lines(data))
-    for _ in range(count):
-        end = data.rfind(b"\n", 0, end - 1) + 1
-    return end
 
 
 def _remove_orphans(path: Path, known: Collection[str]) -> None:

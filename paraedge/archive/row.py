@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from paraedge.archive.columns import TERMS
-from paraedge.core.device import BatchMode, Origin, Target
+from paraedge.core.device import Origin, Target
 from paraedge.core.errors import short
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Block, Measurement, Outcome, Placement, Prediction
@@ -54,7 +54,7 @@ def make_row(
     attempt: int,
     outcome: Outcome,
     origin: Origin,
-    batch_mode: BatchMode,
+    batch_mode: str,
     graph: LayerGraph | None = None,
     file_bytes: int | None = None,
     placement: Placement | None = None,
@@ -78,14 +78,19 @@ def make_row(
         cells.update(_graph_cells(graph, invokes))
     if isinstance(outcome, Measurement):
         if outcome.device.origin is not origin:
-            raise ValueError(f"{target.label()}: a driver of {origin.value} points gave a {outcome.device.origin.value} one")
+            raise ValueError(
+                f"{target.label()}: {outcome.device.origin.value} point of a driver of {origin.value} ones"
+            )
         cells["status"] = "ok"
         cells.update(_measured_cells(outcome, invokes))
+        blocks = outcome.blocks or _predicted_blocks(outcome.prediction)
+        cells["samples"] = len(blocks)
         cells.update(_rates(cells, spec.batch))
         placement = placement or (outcome.prediction.placement if outcome.prediction else None)
     else:
         cells["status"] = "failed"
         cells["error"] = short(outcome.text())
+        blocks = ()
     if placement is not None:
         cells.update(_placement_cells(placement))
     return Row(
@@ -95,7 +100,7 @@ def make_row(
         status="ok" if isinstance(outcome, Measurement) else "failed",
         origin=origin,
         cells=cells,
-        blocks=outcome.blocks if isinstance(outcome, Measurement) else (),
+        blocks=blocks,
     )
 
 
@@ -185,7 +190,6 @@ def _latency_cells(blocks: Sequence[Block], invokes: int) -> dict[str, Cell]:
         "latency_p99_ms": quantile(ordered, 0.99),
         "latency_mean_ms": total_ns / total_invokes * invokes * 1e-6,
         "latency_min_ms": ordered[0],
-        "samples": len(blocks),
     }
 
 
@@ -193,7 +197,6 @@ def _predicted_cells(prediction: Prediction, invokes: int) -> dict[str, Cell]:
     latency_ms = float(prediction.latency_ms) * invokes
     spread = ("latency_median_ms", "latency_p90_ms", "latency_p99_ms", "latency_mean_ms", "latency_min_ms")
     cells: dict[str, Cell] = dict.fromkeys(spread, latency_ms)
-    cells["samples"] = 1
     if prediction.first_ms is not None:
         cells["first_ms"] = prediction.first_ms
     for name in TERMS:
@@ -202,6 +205,11 @@ def _predicted_cells(prediction: Prediction, invokes: int) -> dict[str, Cell]:
     for name, count in (("instruction_bytes", prediction.instruction_bytes), ("link_bytes", prediction.link_bytes)):
         cells[name] = None if count is None else count * invokes
     return cells
+
+
+def _predicted_blocks(prediction: Prediction | None) -> tuple[Block, ...]:
+    """What a clock would show: one invoke; so that every good row has as many lines in samples.csv as it says."""
+    return () if prediction is None else (Block(invokes=1, duration_ns=round(prediction.latency_ms * 1e6)),)
 
 
 def _rates(cells: Mapping[str, Cell], batch: int) -> dict[str, Cell]:

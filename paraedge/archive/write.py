@@ -9,6 +9,7 @@ from collections.abc import Sequence, Set
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from paraedge.archive.columns import names, run_columns
 from paraedge.archive.lines import csv_line, temporary_path
@@ -24,7 +25,7 @@ class Archive:
 
     def __init__(self, folder: Path, header: Sequence[str], meta: dict[str, Json], lock: FolderLock) -> None:
         self.folder = folder
-        self._lock = lock
+        self._lock: FolderLock | None = lock
         self._header = tuple(header)
         self._names = frozenset(header)
         self._meta = meta
@@ -34,7 +35,10 @@ class Archive:
             self._count(line.key, line.attempt, failed=line.failed)
         self._runs = _Appender(folder / RUNS)
         self._samples = _Appender(folder / SAMPLES_FILE)
-        self._begin()
+        self._started = time.monotonic()
+        self._rows = 0
+        self._timed_s = 0.0
+        self._note_invocation(started=_now(), ended=None)
 
     @classmethod
     def open(cls, folder: Path, *, sweep_name: str, sweep_text: str, parameters: Sequence[str]) -> Archive:
@@ -71,7 +75,7 @@ class Archive:
         return self._failed
 
     @property
-    def meta(self) -> dict[str, Json]:
+    def meta(self) -> dict[str, Any]:
         """The sections of meta.json as they are now; a copy of the outermost level."""
         return dict(self._meta)
 
@@ -91,19 +95,19 @@ class Archive:
             raise ValueError(f"attempt {row.attempt} at {row.key} is already there")
         samples = "".join(
             f"{row.run_id},{number},{block.invokes},{block.duration_ns}\n" for number, block in enumerate(row.blocks)
-        )
-        line = csv_line(map(row.cells.get, self._header))
+        ).encode()
+        line = csv_line(map(row.cells.get, self._header)).encode()
         try:
-            self._samples.write(samples.encode())
-            self._runs.write(line.encode())
-        except OSError as error:
-            self._undo()
-            raise ParaedgeError(f"can't write {self.folder}: {error.strerror}; rows so far are kept") from None
-        except BaseException:  # an interrupt between the two leaves orphans to whoever catches it and goes on
-            self._undo()
+            self._samples.write(samples)
+            self._runs.write(line)
+        except BaseException as error:  # an interrupt too: whoever catches it and goes on must not find half a row
+            self._runs.undo()
+            self._samples.undo()
+            if isinstance(error, OSError):
+                raise ParaedgeError(f"can't write {self.folder}: {error.strerror}; rows so far are kept") from None
             raise
-        self._samples.keep()
-        self._runs.keep()
+        self._samples.keep(len(samples))
+        self._runs.keep(len(line))
         self._count(row.key, row.attempt, failed=row.status == "failed")
         self._rows += 1
         self._timed_s += row.timed_s
@@ -124,12 +128,11 @@ class Archive:
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
-        try:
-            self._end()
-            self._runs.close()
-            self._samples.close()
-        finally:
-            lock.release()
+        with contextlib.ExitStack() as last:
+            last.callback(lock.release)
+            last.callback(self._samples.close)
+            last.callback(self._runs.close)
+            self._note_invocation(ended=_now())
 
     def __enter__(self) -> Archive:
         return self
@@ -138,3 +141,105 @@ class Archive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _count(self, key: Key, attempt: int, *, failed: bool) -> None:
+        self._attempts[key] = max(attempt, self._attempts.get(key, 0))
+        (self._failed.add if failed else self._failed.discard)(key)
+
+    def _note_invocation(self, **facts: Json) -> None:
+        """Begin or end the last entry of `invocations`; one that was killed keeps `ended: null`."""
+        found = self._meta.get("invocations")
+        invocations = list(found) if isinstance(found, list) else []
+        if "started" in facts:
+            invocations.append({})
+        last = invocations[-1] if invocations else {}
+        if isinstance(last, dict):
+            wall_s = time.monotonic() - self._started
+            counts: dict[str, Json] = {
+                "rows": self._rows,
+                "wall_s": round(wall_s, 3),
+                "timed_s": round(self._timed_s, 3),
+            }
+            invocations[-1] = {**last, **facts, **counts}
+        self._meta["invocations"] = invocations
+        self._write_meta()
+
+    def _write_meta(self) -> None:
+        try:
+            write_meta(self.folder, self._meta)
+        except OSError as error:
+            raise ParaedgeError(f"can't write {self.folder / META}: {error.strerror}") from None
+
+
+class _Appender:
+    """A file that is only added to. What is written counts once it is kept; before, it can be undone."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._size = os.fstat(self._fd).st_size
+
+    def write(self, data: bytes) -> None:
+        """One write where the system takes all at once; a full disk takes a part and refuses the rest."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def keep(self, size: int) -> None:
+        self._size += size
+
+    def undo(self) -> None:
+        os.ftruncate(self._fd, self._size)
+
+    def close(self) -> None:
+        os.fsync(self._fd)
+        os.close(self._fd)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A folder is ours with a meta.json, or fresh with nothing but what a kill before the first one leaves."""
+    if (folder / META).is_file():
+        return
+    ours = {LOCK, temporary_path(folder / META).name}
+    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
+    if foreign:
+        listed = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise BadCampaign(
+            f"{folder} is not a campaign: it has {short(listed, 100)} but no {META}; choose another folder"
+        )
+
+
+def _own_meta(folder: Path, name: str, text: str, parameters: Sequence[str]) -> dict[str, Json]:
+    """The campaign's meta.json, written here if the folder is fresh; raises BadCampaign if it is another sweep's."""
+    _refuse_foreign(folder)
+    for file in (META, RUNS, SAMPLES_FILE):
+        temporary_path(folder / file).unlink(missing_ok=True)
+    if not (folder / META).is_file():
+        write_meta(folder, new_meta(name, text, parameters))
+    meta = read_meta(folder)
+    if meta["name"] != name:
+        raise BadCampaign(
+            f"{folder} holds the campaign {meta['name']!r}, not {name!r}; choose another folder or delete it"
+        )
+    difference = _first_difference(str(meta["sweep"]), text)
+    if difference:
+        raise BadCampaign(
+            f"{folder} holds {name!r} as it was before the sweep file was edited ({difference}); "
+            "choose another folder, restore the sweep or delete the folder"
+        )
+    return meta
+
+
+def _first_difference(old: str, new: str) -> str | None:
+    """Where two sweep texts differ, line ends aside, for people."""
+    old_lines, new_lines = old.splitlines(), new.splitlines()
+    if old_lines == new_lines:
+        return None
+    number = next((i for i, pair in enumerate(zip(old_lines, new_lines, strict=False)) if pair[0] != pair[1]), None)
+    if number is None:
+        number = min(len(old_lines), len(new_lines))
+    was, now = ((lines[number] if number < len(lines) else "nothing") for lines in (old_lines, new_lines))
+    return f"line {number + 1} was {short(was, 60)!r} and is {short(now, 60)!r}"
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -68,7 +68,7 @@ def time_invokes(
 
 
 def _warm_up(invoke: Invoke, settings: MeasureSettings, clock: Clock, beat: Callable[[], None]) -> tuple[float, int]:
-    """Invoke in doubling runs for `warm_up_s`, at least once. Returns (nanoseconds an invoke in the last run, invokes)."""
+    """Invoke in doubling runs for `warm_up_s`, at least once; returns (nanoseconds an invoke, last run; invokes)."""
     limit_ns = settings.warm_up_s * SECOND_NS
     spent_ns, done, count = 0, 0, 1
     while True:

@@ -1,0 +1,68 @@
+"""spec -> LayerGraph: parameterised families of networks. Pure; nothing is drawn, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from paraedge.core.errors import BadInput
+from paraedge.core.graph import LayerGraph
+from paraedge.core.spec import ModelSpec, Params
+from paraedge.models.cnn import CnnParams, build_cnn
+from paraedge.models.conv_stack import ConvStackParams, build_conv_stack
+from paraedge.models.fc import FcParams, build_fc
+from paraedge.models.matmul import MatmulParams, build_matmul
+
+P = TypeVar("P", bound=Params)
+
+MOST_BATCH = 2**20
+MOST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(Generic[P]):
+    """A family of networks: its hyperparameters and its generator."""
+
+    name: str
+    params: type[P]
+    generate: Callable[[ModelSpec, P], LayerGraph]
+    summary: str
+
+    def build(self, spec: ModelSpec) -> LayerGraph:
+        """The network of `spec`; raises BadInput where its parameters are another family's or can't be."""
+        if not isinstance(spec.params, self.params):
+            raise BadInput(f"{self.name} takes {self.params.__name__}, not {type(spec.params).__name__}")
+        return self.generate(spec, spec.params)
+
+
+FAMILIES: Mapping[str, Family[FcParams] | Family[CnnParams] | Family[ConvStackParams] | Family[MatmulParams]] = {
+    "fc": Family(name="fc", params=FcParams, generate=build_fc, summary="fully connected layers with ReLU"),
+    "cnn": Family(name="cnn", params=CnnParams, generate=build_cnn, summary="residual or bottleneck networks"),
+    "conv_stack": Family(
+        name="conv_stack", params=ConvStackParams, generate=build_conv_stack, summary="equal convolutions with ReLU"
+    ),
+    "matmul": Family(name="matmul", params=MatmulParams, generate=build_matmul, summary="one square matrix product"),
+}
+
+
+def build_graph(spec: ModelSpec) -> LayerGraph:
+    """The network of a spec: weights named by seed and stream, not drawn. Raises BadInput for impossible parameters."""
+    family = FAMILIES.get(spec.family)
+    if family is None:
+        raise BadInput(f"unknown family {spec.family!r}: one of {', '.join(FAMILIES)}")
+    right = check_common("batch", spec.batch) or check_common("precision", spec.precision)
+    right = right or check_common("seed", spec.seed)
+    if right is not None:
+        raise BadInput(f"{spec.label()}: {right}")
+    return family.build(spec)
+
+
+def check_common(name: str, value: object) -> str | None:
+    """What would be right, where `value` can't be a spec's `batch`, `precision` or `seed`; None where it can."""
+    if name == "precision":
+        return None if value in ("int8", "float32") else "precision must be 'int8' or 'float32'"
+    least, most = (1, MOST_BATCH) if name == "batch" else (0, MOST_SEED)
+    if type(value) is int and least <= value <= most:  # a bool is no number
+        return None
+    return f"{name} must be a whole number from {least} to {most}"

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from paraedge.report import style
@@ -49,7 +47,7 @@ def save(panel: Panel, folder: Path) -> Picture:
     with matplotlib.rc_context(style.settings()):
         svg = svg_text(panel.figure)
         (figures / f"{panel.name}.svg").write_text(svg, encoding="utf-8")
-        FigureCanvasAgg(panel.figure).print_png(figures / f"{panel.name}.png", metadata={"Software": None})
+        panel.figure.savefig(figures / f"{panel.name}.png", format="png", dpi=PNG_DPI, metadata={"Software": None})
     width, height = (round(96 * inches) for inches in panel.figure.get_size_inches())
     return Picture(
         stem=f"figures/{panel.name}",
@@ -64,8 +62,7 @@ def save(panel: Panel, folder: Path) -> Picture:
 def svg_text(figure: Figure) -> str:
     """The figure as an SVG without dates or random ids: the same data give the same bytes."""
     buffer = io.StringIO()
-    figure.set_layout_engine(figure.get_layout_engine())
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return FONT_NAME.sub(FONTS, buffer.getvalue())
 
 

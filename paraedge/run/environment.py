@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -57,11 +56,11 @@ def _temperatures() -> dict[str, float]:
     import psutil
 
     try:
-        sensors: Mapping[str, list[object]] = psutil.sensors_temperatures()
+        sensors = psutil.sensors_temperatures()
     except (AttributeError, OSError):  # not every system has them
         return {}
     return {
-        f"{chip}/{getattr(sensor, 'label', '') or number}": float(getattr(sensor, "current", 0.0))
+        f"{chip}/{sensor.label or number}": float(sensor.current)
         for chip, found in sensors.items()
         for number, sensor in enumerate(found)
     }
@@ -91,7 +90,7 @@ def _system() -> dict[str, object]:
         "platform": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "libc": " ".join(platform.libc_ver()).strip() or None,
-        "container": container or os.environ.get("container"),
+        "container": container or os.environ.get("container"),  # noqa: SIM112 (systemd's name)
         "virtual_machine": virtual or None,
     }
 

@@ -18,15 +18,17 @@ OPENINGS = 3
 """After so many children in a row that couldn't open the device, the rest of the round fails without trying again."""
 
 
-def visit(driver: Driver, target: Target, jobs: Iterator[Job], settings: MeasureSettings) -> Iterator[Outcome]:
-    """Sample each job on `target`, in order, and yield its outcome.
+def visit(
+    driver: Driver, target: Target, jobs: Iterator[Job | Failure], settings: MeasureSettings
+) -> Iterator[Outcome]:
+    """Sample each job on `target`, in order, and yield its outcome; a Failure among them passes through.
 
     An isolated driver's session runs in a fresh child, which ends with the generator. A child that dies, hangs or
     runs out of memory gives a Failure for its job at the stage it was in, and the next job gets a new child. The next
     job is asked for only when the outcome before it was taken: nothing of ours runs while a sample is timed. The
     child's life is tied to the thread that takes outcomes (see `guard.die_with_parent`).
     """
-    return _visit_isolated(driver, target, jobs, settings) if driver.isolated else _visit(driver, target, jobs, settings)
+    return (_visit_isolated if driver.isolated else _visit)(driver, target, jobs, settings)
 
 
 def measure_roofs(driver: Driver, target: Target, probes: Sequence[Job], settings: MeasureSettings) -> tuple[Roof, ...]:
@@ -45,10 +47,15 @@ def measure_roofs(driver: Driver, target: Target, probes: Sequence[Job], setting
         raise ParaedgeError(f"no roofs of {target.label()}: {error.failure.text()}") from error
 
 
-def _visit(driver: Driver, target: Target, jobs: Iterator[Job], settings: MeasureSettings) -> Iterator[Outcome]:
+def _visit(
+    driver: Driver, target: Target, jobs: Iterator[Job | Failure], settings: MeasureSettings
+) -> Iterator[Outcome]:
     session = driver.open(target)
     try:
         for job in jobs:
+            if isinstance(job, Failure):
+                yield job
+                continue
             stage.enter("run")
             try:
                 outcome = session.sample(job, settings)
@@ -59,12 +66,17 @@ def _visit(driver: Driver, target: Target, jobs: Iterator[Job], settings: Measur
         session.close()
 
 
-def _visit_isolated(driver: Driver, target: Target, jobs: Iterator[Job], settings: MeasureSettings) -> Iterator[Outcome]:
+def _visit_isolated(
+    driver: Driver, target: Target, jobs: Iterator[Job | Failure], settings: MeasureSettings
+) -> Iterator[Outcome]:
     worker: Worker | None = None
     openings = 0
     unopened: Failure | None = None
     try:
         for job in jobs:
+            if isinstance(job, Failure):
+                yield job
+                continue
             if unopened is not None and openings >= OPENINGS:
                 yield unopened
                 continue

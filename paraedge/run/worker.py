@@ -59,16 +59,12 @@ class Worker:
         self._inbox = bytearray()
         self._tail = bytearray()
         self._killed_by_kernel = _kernel_kills()
-        self._start(target)
+        self._requests = self._replies = self._log = -1
+        self._selector = selectors.DefaultSelector()
+        self._process = self._start(target)
+        class_name = f"{type(driver).__module__}:{type(driver).__qualname__}"
         try:
-            self.ask(
-                {
-                    "driver": f"{type(driver).__module__}:{type(driver).__qualname__}",
-                    "target": target,
-                    "memory_mb": settings.memory_mb,
-                },
-                "open",
-            )
+            self.ask({"driver": class_name, "target": target, "memory_mb": settings.memory_mb}, "open")
         except BaseException:
             self.kill()
             raise
@@ -121,13 +117,13 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(self, target: Target) -> None:
+    def _start(self, target: Target) -> subprocess.Popen[bytes]:
         child_read, self._requests = os.pipe()
         self._replies, child_write = os.pipe()
         self._log, child_log = os.pipe()
         command = [sys.executable, "-m", "paraedge.run.child", str(os.getpid()), str(child_read), str(child_write)]
         try:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [*command, target.label()],
                 stdin=subprocess.DEVNULL,
                 stdout=child_log,  # LiteRT prints to both
@@ -138,11 +134,11 @@ class Worker:
         finally:
             for descriptor in (child_read, child_write, child_log):
                 os.close(descriptor)
-        self._selector = selectors.DefaultSelector()
         for descriptor in (self._requests, self._replies, self._log):
             os.set_blocking(descriptor, False)
         self._selector.register(self._replies, selectors.EVENT_READ)
         self._selector.register(self._log, selectors.EVENT_READ)
+        return process
 
     def _send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -188,8 +184,8 @@ class Worker:
 
     def _silent(self) -> Failure:
         self.kill()
-        seconds = f"{self.settings.timeout_s:g}"
-        return Failure(stage=self.stage, error="TimeOut", message=f"no sign of life for {seconds} s; the child was killed")
+        message = f"no sign of life for {self.settings.timeout_s:g} s; the child was killed"
+        return Failure(stage=self.stage, error="TimeOut", message=message)
 
     def _dead(self) -> Failure:
         """How the child ended: its signal or exit code, and what it printed last."""

@@ -1,4 +1,4 @@
-"""Names of the TFLite schema: operators, options, enumerations and tensor types, from the generated schema of LiteRT."""
+"""Names of the TFLite schema (operators, options, enumerations, tensor types), from LiteRT's generated schema."""
 
 from __future__ import annotations
 

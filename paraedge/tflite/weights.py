@@ -6,6 +6,8 @@ numpy keeps the raw streams of its bit generators stable across versions, but no
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,9 +44,7 @@ def _raw(generator: np.random.SFC64, size_bytes: int) -> npt.NDArray[np.uint64]:
     return words.astype("<u8", copy=False)
 
 
-def _fill_scaled(
-    generator: np.random.SFC64, bound: float, dtype: np.dtype[np.generic], chunk: npt.NDArray[np.uint8]
-) -> None:
+def _fill_scaled(generator: np.random.SFC64, bound: float, dtype: np.dtype[Any], chunk: npt.NDArray[np.uint8]) -> None:
     count = chunk.size // dtype.itemsize
     unit = _raw(generator, 4 * count).view("<u4")[:count].astype(np.float64) * 2.0**-32  # in [0, 1)
     if dtype.kind == "f":

@@ -1,0 +1,166 @@
+"""`run`, `expand`, `build`: from a sweep file to rows, a list of points, or model files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paraedge.cli import progress
+from paraedge.cli.output import duration, emit_json, emit_json_list, note, quantity_bytes, say, table
+from paraedge.cli.options import JsonOption, SweepArgument, YesOption, refuse_many
+
+if TYPE_CHECKING:
+    from paraedge.flow import RunSummary
+    from paraedge.sweep import Sweep
+
+
+def run(
+    sweep: SweepArgument,
+    device: Annotated[
+        list[str] | None,
+        typer.Option("--device", "-d", metavar="D", help="A device in place of the sweep's own; may be given again."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The campaign's own folder. Default: results/NAME.")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try points again that failed before.")] = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Run a sweep, or go on with one that was stopped. Every point gets a row, good or failed."""
+    grid = _load(sweep, yes)
+    from paraedge import flow
+
+    folder = out if out is not None else Path("results") / grid.name
+    with progress.shown(quiet=json) as listener:
+        summary = flow.run_campaign(grid, folder=folder, devices=device, retry_failed=retry_failed, progress=listener)
+    devices = _by_device(summary.folder)
+    if json:
+        emit_json(_as_json(summary, devices))
+    else:
+        _print_summary(summary, devices)
+
+
+def expand(sweep: SweepArgument, yes: YesOption = False, json: JsonOption = False) -> None:
+    """List the points of a sweep with their MACs, parameters and file size. Nothing is built or run."""
+    grid = _load(sweep, yes)
+    from paraedge import flow
+
+    points = flow.expand(grid)
+    if json:
+        emit_json_list(points)
+    else:
+        count = [0, 0]
+        table(_counted(points, count))
+        note(f"{count[0]} points, {quantity_bytes(count[1])} of model files if all were built")
+
+
+def build(
+    sweep: SweepArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write the models.")],
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Write every point of a sweep as a .tflite file, named by its spec_id."""
+    grid = _load(sweep, yes)
+    rows = _built(grid, out)
+    if json:
+        emit_json_list(rows)
+    else:
+        table(rows)
+
+
+def _load(name: str, yes: bool) -> Sweep:
+    from paraedge.sweep import load_sweep
+
+    grid = load_sweep(name)
+    refuse_many(grid.size(), yes)
+    return grid
+
+
+def _counted(points: Iterator[dict[str, object]], count: list[int]) -> Iterator[dict[str, object]]:
+    for point in points:
+        size = point.get("file_bytes")
+        count[0] += 1
+        count[1] += size if isinstance(size, int) else 0
+        yield point
+
+
+def _built(grid: Sweep, folder: Path) -> Iterator[dict[str, object]]:
+    from paraedge import flow
+    from paraedge.core.outcome import Failure
+
+    for spec, made in flow.build_models(grid, folder):
+        good = not isinstance(made, Failure)
+        yield {
+            "spec_id": spec.spec_id,
+            "model": spec.label(),
+            "status": "ok" if good else "failed",
+            "file_bytes": None if isinstance(made, Failure) else made.file_bytes,
+            "path": None if isinstance(made, Failure) else str(made.path),
+            "error": made.text() if isinstance(made, Failure) else None,
+        }
+
+
+def _by_device(folder: Path) -> list[dict[str, object]]:
+    """One row a device with its options, in the order of the campaign."""
+    from paraedge.archive import read_campaign
+
+    runs = read_campaign(folder).runs
+    keys = ["device", "threads", "kernels"]
+    rows: list[dict[str, object]] = []
+    for values, part in runs.groupby(keys, dropna=False, sort=False):
+        good = part[part["status"] == "ok"]
+        options = [f"{name}={_whole(value)}" for name, value in zip(keys[1:], values[1:]) if value == value and value is not None]
+        rows.append(
+            {
+                "device": " ".join([str(values[0]), *options]),
+                "origin": str(part["origin"].iloc[0]),
+                "points": int(part["spec_id"].nunique()),
+                "rows_ok": len(good),
+                "rows_failed": len(part) - len(good),
+                "latency_median_ms": float(good["latency_median_ms"].median()) if len(good) else None,
+                "best_gops_per_s": float(good["gops_per_s"].max()) if len(good) else None,
+            }
+        )
+    return rows
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _timed_share(summary: RunSummary) -> float | None:
+    return summary.timed_s / summary.wall_s if summary.wall_s > 0 and summary.timed_s > 0 else None
+
+
+def _as_json(summary: RunSummary, devices: list[dict[str, object]]) -> dict[str, object]:
+    return {
+        "folder": summary.folder,
+        "runs": summary.folder / "runs.csv",
+        "samples": summary.folder / "samples.csv",
+        "meta": summary.folder / "meta.json",
+        "total": summary.total,
+        "done_before": summary.done_before,
+        "ok": summary.ok,
+        "failed": summary.failed,
+        "wall_s": summary.wall_s,
+        "timed_s": summary.timed_s,
+        "timed_share": _timed_share(summary),
+        "devices": devices,
+    }
+
+
+def _print_summary(summary: RunSummary, devices: list[dict[str, object]]) -> None:
+    share = _timed_share(summary)
+    timed = f", {100 * share:.0f} % of it inside timed blocks" if share is not None else ""
+    before = f"; {summary.done_before} were done before" if summary.done_before else ""
+    table(devices)
+    say()
+    say(f"{summary.ok} rows ok, {summary.failed} failed in {duration(summary.wall_s)}{timed}{before}")
+    for name in ("runs.csv", "samples.csv", "meta.json"):
+        say(f"  {summary.folder / name}")
+    say(f"next: paraedge report {summary.folder}")

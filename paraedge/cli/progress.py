@@ -1,0 +1,103 @@
+"""How far a campaign is: a bar on a terminal, a plain line every few seconds elsewhere. Both on stderr.
+
+Nothing runs between two calls: a bar that redraws itself from a thread would do so inside timed blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from paraedge.cli.output import duration, note
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from paraedge.flow import Progress
+
+PLAIN_INTERVAL_S = 5.0
+BAR_INTERVAL_S = 0.1
+
+
+class Rate:
+    """Points a second in this call, and what is left at that rate."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self._clock = time.monotonic()
+
+    def text(self, now: Progress) -> str:
+        """`3.2 points/s, 2 min 30 s left`; `left` is unknown until there are two points."""
+        if self._first is None:
+            self._first = (now.done - 1, max(0.0, now.elapsed_s - (time.monotonic() - self._clock)))
+        done, since = self._first
+        seconds = now.elapsed_s - since
+        if seconds <= 0:
+            return ""
+        rate = (now.done - done) / seconds
+        return f"{rate:.3g} points/s, {duration((now.total - now.done) / rate)} left"
+
+
+@contextlib.contextmanager
+def shown(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """A listener for `run_campaign`, drawn in the way that fits where stderr goes."""
+    if quiet:
+        yield lambda now: None
+    elif sys.stderr.isatty():
+        with _bar() as listener:
+            yield listener
+    else:
+        yield _plain()
+
+
+def _plain() -> Callable[[Progress], None]:
+    rate, last = Rate(), [time.monotonic()]
+
+    def listen(now: Progress) -> None:
+        text = rate.text(now)
+        if now.done < now.total and time.monotonic() - last[0] < PLAIN_INTERVAL_S:
+            return
+        last[0] = time.monotonic()
+        share = 100 * now.done // max(now.total, 1)
+        note(f"{now.done}/{now.total} ({share} %), {text}: {now.device}, round {now.round}, {now.label}: {now.status}")
+
+    return listen
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    rate, last, failed = Rate(), [0.0], [0]
+    with _make_bar() as bar:
+        task = bar.add_task("", total=None, point="", rate="")
+
+        def listen(now: Progress) -> None:
+            failed[0] += now.status == "failed"
+            text = rate.text(now)
+            if now.done < now.total and time.monotonic() - last[0] < BAR_INTERVAL_S:
+                return
+            last[0] = time.monotonic()
+            text += f", {failed[0]} failed" if failed[0] else ""
+            point = f"{now.device}, round {now.round}, {now.label}"
+            bar.update(task, completed=now.done, total=now.total, rate=text, point=point)
+            bar.refresh()
+
+        yield listen
+
+
+def _make_bar() -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
+
+    return Progress(
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TextColumn("{task.fields[point]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        console=Console(stderr=True),
+        auto_refresh=False,
+        expand=False,
+    )

@@ -1,0 +1,23 @@
+"""Lowest version of each op that expresses what we write, as the frozen Edge TPU compiler (16.0, 2021) wants it.
+
+Source: `tensorflow/lite/tools/versioning/op_version.cc`. LiteRT runs a wrong version without a word, so a test holds
+this table against published models that the compiler accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from paraedge.core.spec import Precision
+
+LOWEST_VERSION: Mapping[str, Mapping[Precision, int]] = {
+    "ADD": {"float32": 1, "int8": 2},
+    "AVERAGE_POOL_2D": {"float32": 1, "int8": 2},
+    "CONV_2D": {"float32": 1, "int8": 3},
+    "DEPTHWISE_CONV_2D": {"float32": 1, "int8": 3},
+    "FULLY_CONNECTED": {"float32": 1, "int8": 4},
+    "MAX_POOL_2D": {"float32": 1, "int8": 2},
+    "MEAN": {"float32": 1, "int8": 2},
+    "PAD": {"float32": 1, "int8": 2},
+}
+"""Without dilation, shuffled weights, `keep_num_dims` or per-channel FULLY_CONNECTED, which ask for later ones."""

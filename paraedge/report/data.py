@@ -1,0 +1,142 @@
+"""What a report is made of: the points of all campaigns in one table, with names fit for a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from paraedge.analyze.points import parameter_columns, points, target_labels
+from paraedge.analyze.table import good
+from paraedge.archive import Campaign
+from paraedge.core.device import Origin
+from paraedge.report.style import KNOWN_FAMILIES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """A device with its options in one campaign: `key` joins, `label` is for people, `place` gives its colour."""
+
+    key: str
+    label: str
+    campaign: str
+    target: str
+    simulated: bool
+    place: int
+    roofs: tuple[Mapping[str, Any], ...]
+
+    @property
+    def origin(self) -> str:
+        """`measured` or `simulated`."""
+        return Origin.SIMULATED.value if self.simulated else Origin.MEASURED.value
+
+    @property
+    def title(self) -> str:
+        """The label, with the word where it is simulated."""
+        return f"{self.label} (simulated)" if self.simulated else self.label
+
+    @property
+    def stem(self) -> str:
+        """The label in letters that a file name may have."""
+        return "".join(c if c.isalnum() else "-" for c in self.label).strip("-")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReportData:
+    """`points`: as `analyze.points` gives them, with the columns `campaign`, `target` and `series` (a Series' key)."""
+
+    campaigns: tuple[Campaign, ...]
+    points: pd.DataFrame
+    series: tuple[Series, ...]
+    families: tuple[str, ...]
+
+    def of(self, series: Series, *, only_good: bool = True) -> pd.DataFrame:
+        """The points of a series."""
+        chosen = self.points[self.points["series"] == series.key]
+        return good(chosen) if only_good else chosen
+
+    def parameters(self, table: pd.DataFrame) -> list[str]:
+        """Hyperparameters (and batch) that take more than one value in `table`, in the order of the columns."""
+        return [name for name in parameter_columns(table) if table[name].nunique(dropna=True) > 1]
+
+    @property
+    def measured(self) -> tuple[Series, ...]:
+        """Series that were timed."""
+        return tuple(series for series in self.series if not series.simulated)
+
+    @property
+    def simulated(self) -> tuple[Series, ...]:
+        """Series that were computed."""
+        return tuple(series for series in self.series if series.simulated)
+
+
+def gather(campaigns: Sequence[Campaign]) -> ReportData:
+    """The points of all campaigns, each with its series; campaigns without rows count nothing."""
+    tables: list[pd.DataFrame] = []
+    for place, campaign in enumerate(campaigns):
+        if campaign.runs.empty:
+            continue
+        table = points(campaign.runs)
+        target = target_labels(table)
+        table = table.assign(campaign=campaign_name(campaigns, place), place=place, target=target)
+        tables.append(table.assign(series=f"{place} " + target))
+    # a column that one campaign leaves empty must not decide the type of the others'
+    filled = [table.dropna(axis="columns", how="all") for table in tables]
+    together = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(ESSENTIAL))
+    columns = list(dict.fromkeys(name for table in tables for name in table.columns))
+    together = together.reindex(columns=list(dict.fromkeys([*columns, *ESSENTIAL])))
+    return ReportData(
+        campaigns=tuple(campaigns),
+        points=together,
+        series=_series(together, campaigns),
+        families=_families(together),
+    )
+
+
+ESSENTIAL = (
+    "spec_id", "family", "precision", "batch", "device", "origin", "status", "latency_median_ms", "gops_per_s",
+    "examples_per_s", "macs", "parameters", "weight_bytes", "on_chip_bytes", "off_chip_bytes", "error", "campaign", "target",
+    "series", "place",
+)  # fmt: skip
+"""Columns that a report reads without asking whether they are there."""
+
+
+def campaign_name(campaigns: Sequence[Campaign], place: int) -> str:
+    """The campaign's name, numbered where two have the same."""
+    name = campaigns[place].name
+    same = [i for i, campaign in enumerate(campaigns) if campaign.name == name]
+    return name if len(same) == 1 else f"{name} {same.index(place) + 1}"
+
+
+def _families(table: pd.DataFrame) -> tuple[str, ...]:
+    there = [str(name) for name in table["family"].dropna().unique()]
+    known = [name for name in KNOWN_FAMILIES if name in there]
+    return (*known, *(name for name in there if name not in known))
+
+
+def _series(table: pd.DataFrame, campaigns: Sequence[Campaign]) -> tuple[Series, ...]:
+    firsts = table.drop_duplicates("series")
+    simulated = firsts["origin"] == Origin.SIMULATED.value
+    firsts = pd.concat([firsts[~simulated], firsts[simulated]])  # measured ones first
+    several = firsts["place"].nunique() > 1
+    counts = firsts.groupby(["place", "device"])["series"].nunique()
+    found = []
+    for place, (_, row) in enumerate(firsts.iterrows()):
+        device, target, campaign = str(row["device"]), str(row["target"]), str(row["campaign"])
+        label = device if counts[row["place"], row["device"]] == 1 else target
+        meta_roofs = campaigns[int(row["place"])].meta.get("roofs")
+        roofs: Any = meta_roofs.get(target) if isinstance(meta_roofs, dict) else None
+        found.append(
+            Series(
+                key=str(row["series"]),
+                label=f"{campaign}: {label}" if several else label,
+                campaign=campaign,
+                target=target,
+                simulated=row["origin"] == Origin.SIMULATED.value,
+                place=place,
+                roofs=tuple(roof for roof in roofs or () if isinstance(roof, dict)),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,128 @@
+"""Roofline of a target at one kind of memory level: rate against operations a byte, under compute and bandwidth roofs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from paraedge.analyze.points import invokes
+from paraedge.core.device import Roof
+from paraedge.report import style
+from paraedge.report.canvas import Panel
+from paraedge.report.data import Series
+
+STRAIGHT = {"color": style.MUTED, "linewidth": 1.1}
+
+
+def draw(
+    series: Series, points: pd.DataFrame, roofs: Sequence[Roof], level: str | None, families: Sequence[str]
+) -> Panel | None:
+    """The panel of `points` (rows of `analyze.roofline`) at `level`, or under all cache levels where that is None."""
+    known = points[(points["intensity"] > 0) & (points["rate_gops_per_s"] > 0)].reset_index(drop=True)
+    if known.empty:
+        return None
+    where = "weights and activations" if level is None else level
+    title = series.title if level is None else f"{series.label}, {level}{' (simulated)' if series.simulated else ''}"
+    figure, axes = style.panel(title, f"operations a byte ({where})", "1e9 operations a second")
+    precisions = set(known["precision"].astype(str)) if "precision" in known.columns else set()
+    compute = [r for r in roofs if r.kind == "compute" and (r.level in precisions or not precisions)]
+    slopes = [r for r in roofs if r.kind == "bandwidth" and (level is None or r.level == level)]
+    _limits(axes, known, compute, slopes)
+    entries = _points(axes, known, series, families)
+    _roofs(axes, compute, slopes)
+    floor = _floor(axes, known, [r.value for r in roofs if r.kind == "floor"])
+    flagged = known[known["implausible"].notna()]
+    if len(flagged):
+        axes.plot(
+            flagged["intensity"], flagged["rate_gops_per_s"], linestyle="none", marker="o", markersize=11,
+            markerfacecolor="none", markeredgecolor=style.FLAG, markeredgewidth=1.6, zorder=4,
+        )  # fmt: skip
+        entries.append(("implausible", style.FLAG, "o", True))
+    if floor:
+        entries.append((f"limit of the shortest invoke ({floor:.2g} ms)", style.MUTED, "_", False))
+    style.log_axis(axes, "x")
+    style.log_axis(axes, "y")
+    style.key(figure, entries)
+    stem = f"roofline-{series.stem}" + ("" if level is None else f"-{level.replace(' ', '-')}")
+    return Panel(name=stem, text=_words(series, known, level, len(flagged)), figure=figure)
+
+
+def _points(axes: Axes, known: pd.DataFrame, series: Series, families: Sequence[str]) -> list[tuple[str, str, str, bool]]:
+    entries = []
+    for family in families:
+        mine = known[known["family"] == family]
+        if len(mine):
+            colour, shape = style.family_style(family, families)
+            style.marker(
+                axes, mine["intensity"], mine["rate_gops_per_s"], colour=colour, shape=shape, hollow=series.simulated
+            )
+            entries.append((family, colour, shape, series.simulated))
+    return entries
+
+
+def _limits(axes: Axes, known: pd.DataFrame, compute: Sequence[Roof], slopes: Sequence[Roof]) -> None:
+    """A frame that holds the points, the ridges and the compute roofs, with room for their names."""
+    peak = max((roof.value for roof in compute), default=0.0)
+    ridges = [peak / roof.value for roof in slopes if roof.value > 0 and peak > 0]
+    low, high = known["intensity"].min(), known["intensity"].max()
+    axes.set_xlim(min(low, *ridges, low) / 2.5, max(high, *ridges, high) * 4)
+    top = max(known["rate_gops_per_s"].max(), peak)
+    axes.set_ylim(known["rate_gops_per_s"].min() / 2.5, top * 3)
+
+
+def _roofs(axes: Axes, compute: Sequence[Roof], slopes: Sequence[Roof]) -> None:
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    peak = max((roof.value for roof in compute), default=top)
+    for roof in compute:
+        start = min((roof.value / slope.value for slope in slopes), default=left)
+        axes.plot([max(start, left), right], [roof.value] * 2, **STRAIGHT, zorder=2)  # type: ignore[arg-type]
+        axes.annotate(
+            f"{roof.level} {style.plain(roof.value)} GOPS/s", (right, roof.value), xytext=(-3, 4), textcoords="offset points",
+            ha="right", va="bottom", fontsize=7.5, color=style.INK,
+        )  # fmt: skip
+    decades = np.log10([right / left, top / bottom])
+    # degrees on the page of a line of slope 1: the frame's sides hold that many decades
+    box = axes.get_position()
+    width, height = axes.figure.get_size_inches()
+    angle = np.degrees(np.arctan2(box.height * height / decades[1], box.width * width / decades[0]))
+    for order, roof in enumerate(sorted(slopes, key=lambda one: -one.value)):
+        end = min(peak / roof.value, right)
+        axes.plot([left, end], [left * roof.value, end * roof.value], **STRAIGHT, zorder=2)  # type: ignore[arg-type]
+        begin = max(left, bottom / roof.value)
+        place = 10 ** (np.log10(begin) + (np.log10(end) - np.log10(begin)) * (0.62 - 0.17 * (order % 4)))
+        axes.annotate(
+            f"{roof.level} {style.plain(roof.value)} GB/s", (place, place * roof.value), xytext=(-2, 2),
+            textcoords="offset points", rotation=angle, rotation_mode="anchor", ha="center", va="bottom", fontsize=7.5,
+            color=style.INK, bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.4, "alpha": 0.75}, zorder=5,
+        )  # fmt: skip
+
+
+def _floor(axes: Axes, known: pd.DataFrame, floors: Sequence[float]) -> float | None:
+    """A dash over each point that the shortest invoke limits, at the rate it would have at the floor; its ms."""
+    bound = known[known["bound"] == "floor"]
+    if not floors or bound.empty:
+        return None
+    floor = min(floors)
+    rate = bound["ops"] / (floor * invokes(bound)) * 1e-6
+    axes.plot(
+        bound["intensity"], rate, linestyle="none", marker="_", markersize=8, markeredgecolor=style.MUTED,
+        markeredgewidth=1.2, zorder=2,
+    )  # fmt: skip
+    return floor
+
+
+def _words(series: Series, known: pd.DataFrame, level: str | None, flagged: int) -> str:
+    bounds = known["bound"].value_counts()
+    names = {"compute": "by compute", "bandwidth": "by bandwidth", "floor": "by the shortest invoke"}
+    parts = [f"{bounds[name]} {words}" for name, words in names.items() if name in bounds]
+    share = known["share_of_roof"].median()
+    text = f"{series.title}{f', at its {level}' if level else ''}: {len(known)} points"
+    text += f", limited {', '.join(parts)}" if parts else ""
+    text += f"; half of them reach {100 * share:.2g} % of their roof or more." if share == share else "."
+    if bool(known["bytes_inferred"].any()):
+        text += " Bytes are inferred, not counted."
+    return text + (f" {flagged} ringed: faster than a roof allows." if flagged else "")

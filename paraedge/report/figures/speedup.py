@@ -1,0 +1,104 @@
+"""Speed-up over the base device against parameter count, coloured by family or by a hyperparameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+
+from paraedge.analyze.speedup import SpeedupResult
+from paraedge.report import style
+from paraedge.report.canvas import Panel
+from paraedge.report.data import Series
+
+MOST_COLOURS = 8
+"""Values of a hyperparameter that get a colour each; of more, the nearest is taken."""
+
+
+def draw_families(result: SpeedupResult, base: Series, new: Series, families: Sequence[str]) -> Panel:
+    """Every matched point of `new` against `base`, coloured by family."""
+    figure, axes = style.panel(f"{new.label} ÷ {base.label}", "parameters", f"speed-up ({kinds(new, base)})")
+    pairs = result.pairs
+    entries = []
+    for family in families:
+        mine = pairs[pairs["family"] == family]
+        if len(mine):
+            colour, shape = style.family_style(family, families)
+            style.marker(
+                axes, mine["parameters"], mine["speedup"], colour=colour, shape=shape, hollow=is_hollow(new, base)
+            )
+            entries.append((family, colour, shape, is_hollow(new, base)))
+    _frame(axes, new, base)
+    style.key(figure, entries)
+    text = (
+        f"{new.title} against {base.title}: {result.count} points, geometric mean {style.plain(result.geometric_mean)}, "
+        f"from {style.plain(result.min)} to {style.plain(result.max)}; faster on {100 * result.share_above_1:.0f} % of them."
+    )
+    return Panel(name=f"speedup-{new.stem}-over-{base.stem}", text=text, figure=figure)
+
+
+def draw_parameter(pairs: pd.DataFrame, base: Series, new: Series, family: str, parameter: str) -> Panel:
+    """The points of one family, coloured by the hyperparameter that orders the speed-up best."""
+    figure, axes = style.panel(
+        f"{family}: {new.label} ÷ {base.label}", "parameters", f"speed-up ({kinds(new, base)})"
+    )
+    column = pairs[parameter]
+    values = sorted(column.dropna().unique(), key=lambda v: (isinstance(v, str), v))
+    step = -(-len(values) // MOST_COLOURS)
+    shown = values[::step]
+    entries = []
+    for place, value in enumerate(shown):
+        upper = shown[place + 1] if place + 1 < len(shown) else None
+        mine = pairs[column == value] if step == 1 else pairs[(column >= value) & ((column < upper) if upper else True)]
+        colour = to_hex(style.SEQUENTIAL(place / max(len(shown) - 1, 1)))
+        shape = style.family_style(family)[1]
+        style.marker(axes, mine["parameters"], mine["speedup"], colour=colour, shape=shape, hollow=is_hollow(new, base))
+        name = value if isinstance(value, str) else style.plain(float(value))
+        entries.append((f"{parameter} {name}{'+' if step > 1 else ''}", colour, shape, is_hollow(new, base)))
+    _frame(axes, new, base)
+    style.key(figure, entries)
+    text = f"{family} on {new.title} against {base.title}, coloured by {parameter}, which orders these speed-ups best."
+    return Panel(name=f"speedup-{family}-by-{parameter}", text=text, figure=figure)
+
+
+def is_hollow(new: Series, base: Series) -> bool:
+    """A ratio is as measured as the less measured of its parts."""
+    return new.simulated or base.simulated
+
+
+def kinds(new: Series, base: Series) -> str:
+    """`simulated ÷ measured`: what was divided by what."""
+    return f"{new.origin} ÷ {base.origin}"
+
+
+def best_parameter(pairs: pd.DataFrame, names: Sequence[str]) -> str | None:
+    """The hyperparameter whose ranks follow those of the speed-up most (Spearman); of texts, the first as last choice."""
+    ranks = pairs["speedup"].rank().to_numpy(dtype=float)
+    best, most = None, -1.0
+    for name in names:
+        if pairs[name].nunique() < 2 or pairs[name].isna().any():
+            continue
+        numeric = pd.api.types.is_numeric_dtype(pairs[name])
+        own = pairs[name].rank().to_numpy(dtype=float) if numeric else None
+        strength = abs(float(np.corrcoef(ranks, own)[0, 1])) if own is not None and np.ptp(ranks) > 0 else 0.0
+        if strength > most:
+            best, most = name, strength
+    return best
+
+
+def _frame(axes: Axes, new: Series, base: Series) -> None:
+    style.log_axis(axes, "x")
+    low, high = axes.get_ylim()
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0.8), max(high, 1.25))
+    style.log_axis(axes, "y")
+    axes.axhline(1, color=style.MUTED, linewidth=1.0, linestyle="--", zorder=1)
+    for words, y, place in ((f"{new.label} faster ↑", 1.0, 3), (f"{base.label} faster ↓", 1.0, -3)):
+        axes.annotate(
+            words, (1, y), xycoords=("axes fraction", "data"), xytext=(0, place), textcoords="offset points", ha="right",
+            va="bottom" if place > 0 else "top", fontsize=7.5, color=style.MUTED,
+        )  # fmt: skip

@@ -1,0 +1,55 @@
+"""Standardised regression weights with their intervals, a panel a family: what moves the rate, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paraedge.analyze.weights import WeightsGroup
+from paraedge.report import style
+from paraedge.report.canvas import Panel
+from paraedge.report.data import Series
+
+STREAMED = "streamed"
+
+
+def draw(family: str, features: Sequence[str], fits: Sequence[tuple[Series, WeightsGroup]], what: str) -> Panel | None:
+    """The panel of a family; `fits` are its groups that have a line, by series. None where there is none."""
+    fits = [(series, group) for series, group in fits if group.weights]
+    if not fits:
+        return None
+    figure, axes = style.panel(family, f"standard deviations of {what}", "")
+    axes.axvline(0, color=style.MUTED, linewidth=0.9)
+    axes.grid(visible=False, axis="y")
+    entries = []
+    reach = 1.05
+    for number, (series, group) in enumerate(fits):
+        colour, _ = style.device_style(series.place)
+        place = group.where.get("weights_place")
+        shape = "v" if place == STREAMED else "o"
+        offset = (number - (len(fits) - 1) / 2) * min(0.17, 0.7 / len(fits))
+        for row, weight in enumerate(group.weights):
+            if weight.value is None:
+                continue
+            if weight.low is not None and weight.high is not None:
+                axes.plot([weight.low, weight.high], [row + offset] * 2, color=colour, linewidth=1.6, alpha=0.75, zorder=2)
+            style.marker(axes, [weight.value], [row + offset], colour=colour, shape=shape, hollow=series.simulated, size=6.5)
+            reach = max(reach, 1.15 * abs(weight.value))
+        label = f"{series.title}{f', {place}' if place else ''} (R² {group.r2:.2f}, n {group.n})"
+        entries.append((label, colour, shape, series.simulated))
+    axes.set_xlim(-reach, reach)  # an interval may go on outside: a huge one must not hide the rest
+    axes.set_ylim(len(features) - 0.5, -0.5)
+    axes.set_yticks(range(len(features)), features)
+    axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=9)
+    style.key(figure, entries, columns=1)
+    return Panel(name=f"weights-{family}", text=_words(family, fits, what), figure=figure)
+
+
+def _words(family: str, fits: Sequence[tuple[Series, WeightsGroup]], what: str) -> str:
+    parts = []
+    for series, group in fits:
+        known = [weight for weight in group.weights if weight.value is not None]
+        if known:
+            most = max(known, key=lambda weight: abs(weight.value or 0))
+            place = group.where.get("weights_place")
+            parts.append(f"{most.feature} ({most.value:+.2f}) on {series.title}{f', {place}' if place else ''}")
+    return f"{family}: what moves {what} most is {'; '.join(parts)}."

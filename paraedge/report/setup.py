@@ -1,0 +1,146 @@
+"""What was run on what: the facts of a campaign, read from its meta data; what is not there is said to be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from paraedge.archive import Campaign
+from paraedge.report.data import ReportData, Series, campaign_name
+from paraedge.report.tables import Column, Table, cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A campaign's facts by name, its devices, its sweep file, and what its meta data lack."""
+
+    name: str
+    facts: tuple[tuple[str, str], ...]
+    devices: Table
+    sweep: str
+    missing: str
+
+
+def setup(data: ReportData, place: int) -> Setup:
+    """The facts of the campaign at `place`."""
+    campaign = data.campaigns[place]
+    name = campaign_name(data.campaigns, place)
+    environment = section(campaign.meta, "environment")
+    mine = [series for series in data.series if series.campaign == name]
+    facts = [
+        ("Points", _points(data, name)),
+        *environment_facts(environment),
+        ("Time", _time(campaign)),
+    ]
+    sections = {"environment": environment, "roofs": campaign.meta.get("roofs"), "devices": campaign.meta.get("devices")}
+    lacks = [name for name, found in sections.items() if not found]
+    missing = f"meta.json has nothing under {', '.join(lacks)}: the report can't tell what it would have said." if lacks else ""
+    sweep = campaign.meta.get("sweep")
+    text = sweep.get("text") if isinstance(sweep, dict) else sweep
+    return Setup(
+        name=name,
+        facts=tuple((title, value) for title, value in facts if value),
+        devices=_devices(data, campaign, mine),
+        sweep=text if isinstance(text, str) else "",
+        missing=missing,
+    )
+
+
+def section(meta: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A section of the meta data, empty where it is missing or of another form."""
+    found = meta.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+ENVIRONMENT = (
+    ("Processor", ("cpu", "cpu_model", "processor", "cpu_name")),
+    ("Cores", ("cores", "physical_cores", "cpu_count", "logical_cores", "logical_cpus")),
+    ("Governor", ("governor", "cpu_governor", "governors")),
+    ("Frequency", ("frequency_mhz", "frequency", "cpu_frequency_mhz", "frequencies_mhz")),
+    ("Load", ("load", "load_average", "load_1_min")),
+    ("System", ("system", "platform", "os", "kernel")),
+    ("Python", ("python", "python_version")),
+    ("Versions", ("versions", "packages", "libraries")),
+    ("Revision", ("git_revision", "revision", "git")),
+    ("Command", ("command_line", "command", "argv")),
+    ("Date", ("time", "date", "started", "timestamp", "time_utc", "started_at")),
+)
+"""What a reader wants to know of the machine, by the names it may have."""
+
+
+def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of each known fact."""
+    found = []
+    for title, names in ENVIRONMENT:
+        value = next((environment[name] for name in names if environment.get(name) not in (None, "", [], {})), None)
+        text = words(value, joiner=" " if title == "Command" else ", ")
+        if text:
+            found.append((title, text))
+    return found
+
+
+def words(value: object, *, joiner: str = ", ") -> str:
+    """A value of the meta data in one line: lists and mappings without their brackets, empty ones left out."""
+    if isinstance(value, Mapping):
+        parts = [(name, words(item)) for name, item in value.items()]
+        return joiner.join(f"{str(name).replace('_', ' ')} {text}" for name, text in parts if text)
+    if isinstance(value, (list, tuple)):
+        return joiner.join(text for text in map(words, value) if text)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return cell(value)
+
+
+def _points(data: ReportData, name: str) -> str:
+    table = data.points[data.points["campaign"] == name]
+    counts = table.drop_duplicates("spec_id")["family"].value_counts()
+    families = ", ".join(f"{family} {count}" for family, count in counts.reindex(data.families).dropna().astype(int).items())
+    models = "model" if int(counts.sum()) == 1 else "models"
+    return f"{int(counts.sum())} {models} ({families})" if len(counts) else "none"
+
+
+def _time(campaign: Campaign) -> str:
+    """Wall time and the share of it that was inside timed blocks, over all invocations of the campaign."""
+    calls = campaign.meta.get("invocations")
+    known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    wall = sum(float(call.get("wall_s") or 0) for call in known)  # type: ignore[arg-type]
+    timed = sum(float(call.get("timed_s") or 0) for call in known)  # type: ignore[arg-type]
+    if wall <= 0:
+        return ""
+    return f"{wall:.0f} s, {100 * timed / wall:.0f} % of it inside timed blocks"
+
+
+def _devices(data: ReportData, campaign: Campaign, series: list[Series]) -> Table:
+    infos = section(campaign.meta, "devices")
+    rows = []
+    for one in series:
+        table = data.of(one, only_good=False)
+        info = infos.get(one.target) or infos.get(str(table["device"].iloc[0])) or {}
+        rounds = table["n_rounds"].max() if "n_rounds" in table.columns else None
+        rows.append(
+            (
+                one.target,
+                one.origin,
+                _describe(info if isinstance(info, dict) else {}),
+                cell(int((table["status"] == "ok").sum())),
+                cell(int((table["status"] != "ok").sum())),
+                cell(rounds) if not pd.isna(rounds) else "",
+            )
+        )
+    columns = (
+        Column(title="Device"), Column(title="Origin", badge=True), Column(title="What it is", wide=True),
+        Column(title="Good points", number=True), Column(title="Failed", number=True), Column(title="Rounds", number=True),
+    )  # fmt: skip
+    return Table(title="", columns=columns, rows=tuple(rows))
+
+
+def _describe(info: Mapping[str, Any]) -> str:
+    """`details` first, then runtime, link and clock, as far as they are known."""
+    runtime = " ".join(str(info[name]) for name in ("runtime", "runtime_version") if info.get(name))
+    parts = [words(info.get("details")), runtime, words(info.get("link"))]
+    units = (("link_mbit_per_s", "Mbit/s"), ("clock_mhz", "MHz"))
+    parts += [f"{cell(info[name])} {unit}" for name, unit in units if info.get(name)]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,46 @@
+"""Small arithmetic on shapes that the terms share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from paraedge.core.graph import Layer, Tensor
+
+MIB = 1 << 20
+
+
+def ceil_to(count: int, multiple: int) -> int:
+    """The smallest multiple of `multiple` that is at least `count`."""
+    return -(-count // multiple) * multiple
+
+
+def is_static(shape: Sequence[object]) -> bool:
+    """Whether every dimension is a known positive number."""
+    for size in shape:  # a loop: this runs for every tensor of every prediction
+        if type(size) is not int or size < 1:
+            return False
+    return True
+
+
+def padded_outputs(outputs: int, dtype: str) -> int:
+    """Output channels as the device stores them: filled up to 64; below 64, uint8 models only to 16.
+
+    Both rules reproduce compiled files to the byte: the int8 one the FC and CONV sweeps, the uint8 one MobileNetV1 in
+    four widths, MobileNetV2 and PoseNet. Source: own fit to compiled models of google-coral/edgetpu and test_data.
+    """
+    return ceil_to(outputs, 16 if dtype == "uint8" and outputs < 64 else 64)
+
+
+def weights_of(tensors: Sequence[Tensor], layer: Layer) -> Tensor | None:
+    """The weight tensor of a layer that has one of the ranks TFLite gives it, or None."""
+    if len(layer.inputs) < 2:
+        return None
+    weights = tensors[layer.inputs[1]]
+    rank = 2 if layer.op == "FULLY_CONNECTED" else 4
+    return weights if len(weights.shape) == rank and is_static(weights.shape) else None
+
+
+def pixels(shape: Sequence[int]) -> int:
+    """Positions of a tensor: every dimension but the last."""
+    return math.prod(shape[:-1])

@@ -1,0 +1,136 @@
+"""The doctor's checks on made-up hosts: trees of files, packages and libraries."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from paraedge import doctor
+from paraedge.doctor import Finding, Host, diagnose
+
+
+def host(
+    root: Path,
+    *,
+    versions: Mapping[str, str] | None = None,
+    summaries: Mapping[str, str] | None = None,
+    libraries: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Host:
+    return Host(
+        root=root,
+        environment=environment or {"PATH": ""},
+        package_version=(versions or {}).get,
+        package_summary=(summaries or {}).get,
+        find_library=(libraries or {}).get,
+    )
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
+
+
+def usb(root: Path, ids: tuple[str, str], speed: str) -> None:
+    for name, text in {"idVendor": ids[0], "idProduct": ids[1], "speed": speed}.items():
+        write(root / "sys/bus/usb/devices/2-1" / name, text)
+
+
+def by_check(found: tuple[Finding, ...]) -> dict[str, Finding]:
+    return {finding.check: finding for finding in found}
+
+
+def test_a_bare_host_lacks_everything_and_says_how_to_mend_it(tmp_path: Path) -> None:
+    found = by_check(diagnose(host(tmp_path)))
+    for check in ("LiteRT", "edgetpu_compiler", "libedgetpu", "Edge TPU"):
+        assert found[check].status == "missing"
+        assert found[check].remedy
+    assert found["CPU governor"].status == "info"
+    assert "tflite-runtime" not in found
+    assert "pycoral" not in found
+
+
+@pytest.mark.parametrize("ids", [("1a6e", "089a"), ("18d1", "9302")])
+@pytest.mark.parametrize(("speed", "status"), [("480", "warn"), ("5000", "ok"), ("10000", "ok"), ("12", "warn"), ("?", "info")])
+def test_a_usb_stick_and_the_speed_of_its_port(tmp_path: Path, ids: tuple[str, str], speed: str, status: str) -> None:
+    usb(tmp_path, ids, speed)
+    found = by_check(diagnose(host(tmp_path)))
+    assert found["USB Edge TPU"].status == status
+    assert ("USB 3" in (found["USB Edge TPU"].remedy or "")) == (status == "warn")
+    assert "Edge TPU" not in found
+
+
+def test_other_usb_devices_are_not_edge_tpus(tmp_path: Path) -> None:
+    usb(tmp_path, ("1d6b", "0003"), "5000")
+    assert by_check(diagnose(host(tmp_path)))["Edge TPU"].status == "missing"
+
+
+def test_a_pcie_device(tmp_path: Path) -> None:
+    write(tmp_path / "dev/apex_0", "")
+    found = by_check(diagnose(host(tmp_path)))
+    assert found["PCIe Edge TPU"] == Finding(check="PCIe Edge TPU", status="ok", found="/dev/apex_0")
+
+
+@pytest.mark.parametrize(("names", "status"), [(["performance"] * 2, "ok"), (["performance", "powersave"], "warn")])
+def test_the_governor(tmp_path: Path, names: list[str], status: str) -> None:
+    for number, name in enumerate(names):
+        write(tmp_path / f"sys/devices/system/cpu/cpu{number}/cpufreq/scaling_governor", name)
+    found = by_check(diagnose(host(tmp_path)))["CPU governor"]
+    assert found.status == status
+    assert ("cpupower" in (found.remedy or "")) == (status == "warn")
+
+
+@pytest.mark.parametrize(("numpy", "status"), [("2.1.0", "warn"), ("1.26.4", "ok")])
+def test_tflite_runtime_beside_numpy_2(tmp_path: Path, numpy: str, status: str) -> None:
+    found = by_check(diagnose(host(tmp_path, versions={"tflite-runtime": "2.14.0", "numpy": numpy})))
+    assert found["tflite-runtime"].status == status
+
+
+@pytest.mark.parametrize(
+    ("version", "summary", "status"),
+    [
+        ("0.4.1", "Coral reef atlas tools", "warn"),
+        ("2.0.0", "Coral Python API", "info"),
+        ("2.0.0", "A coral reef atlas", "warn"),
+        ("0.1", None, "warn"),
+    ],
+)
+def test_the_wrong_pycoral(tmp_path: Path, version: str, summary: str | None, status: str) -> None:
+    summaries = {"pycoral": summary} if summary else {}
+    found = by_check(diagnose(host(tmp_path, versions={"pycoral": version}, summaries=summaries)))
+    assert found["pycoral"].status == status
+
+
+def test_the_compiler_on_the_path_or_named(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "edgetpu_compiler"
+    write(program, "#!/bin/sh")
+    program.chmod(0o755)
+    for environment in ({"PATH": str(program.parent)}, {"PATH": "", "PARAEDGE_EDGETPU_COMPILER": str(program)}):
+        assert by_check(diagnose(host(tmp_path, environment=environment)))["edgetpu_compiler"].status == "ok"
+    wrong = {"PATH": str(program.parent), "PARAEDGE_EDGETPU_COMPILER": str(tmp_path / "gone")}
+    assert by_check(diagnose(host(tmp_path, environment=wrong)))["edgetpu_compiler"].status == "missing"
+
+
+def test_libraries_are_looked_up(tmp_path: Path) -> None:
+    found = by_check(diagnose(host(tmp_path, libraries={"edgetpu": "libedgetpu.so.1", "vulkan": "libvulkan.so.1"})))
+    assert found["libedgetpu"] == Finding(check="libedgetpu", status="ok", found="libedgetpu.so.1")
+    assert found["Vulkan"].remedy is None
+
+
+def test_a_check_that_breaks_is_a_finding(tmp_path: Path) -> None:
+    def refuse(name: str) -> str | None:
+        raise OSError("no loader cache")
+
+    found = diagnose(dataclasses.replace(host(tmp_path), find_library=refuse))
+    assert [f.status for f in found if f.check == "libedgetpu"] == ["warn"]
+    assert by_check(found)["CPU governor"]
+
+
+def test_this_host_can_be_diagnosed() -> None:
+    found = diagnose()
+    assert {finding.status for finding in found} <= {"ok", "warn", "missing", "info"}
+    assert not [finding for finding in found if "could not be checked" in finding.found]
+    assert len(doctor.CHECKS) > 10

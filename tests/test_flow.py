@@ -1,0 +1,192 @@
+"""The stream from a sweep's text to rows, on the real CPU and the simulated Edge TPU."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from paraedge import flow
+from paraedge.archive import read_campaign
+from paraedge.build import scratch
+from paraedge.core.errors import BadCampaign, DeviceBusy, DeviceMissing
+from paraedge.run import device_lock
+from paraedge.sweep import Sweep, parse_sweep
+
+TEXT = """
+name = "flow"
+devices = ["cpu", "sim-edgetpu-usb3"]
+[measure]
+rounds = 2
+time_budget_s = 0.02
+[[grid]]
+family = "fc"
+layer = 2
+node = [16, 32]
+input = 8
+output = 4
+batch = [1, 3]
+[[grid]]
+family = "matmul"
+n = 16
+precision = ["int8", "float32"]
+"""
+
+
+@pytest.fixture(scope="module")
+def sweep() -> Sweep:
+    return parse_sweep(TEXT, source="flow.toml")
+
+
+@pytest.fixture(scope="module")
+def campaign(sweep: Sweep, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flow") / "campaign"
+    seen: list[flow.Progress] = []
+    summary = flow.run_campaign(sweep, folder=folder, progress=seen.append)
+    assert (summary.total, summary.done_before, summary.ok, summary.failed) == (18, 0, 17, 1)
+    assert [step.done for step in seen] == list(range(1, 19))
+    assert 0 < summary.timed_s < summary.wall_s
+    return folder
+
+
+def runs(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "runs.csv")
+
+
+def test_a_row_for_every_point_device_and_round(campaign: Path) -> None:
+    table = runs(campaign)
+    assert table.groupby(["device", "round"]).size().to_dict() == {
+        ("cpu", 1): 6,
+        ("cpu", 2): 6,
+        ("sim-edgetpu-usb3", 1): 6,
+    }
+    assert set(zip(table.device, table.origin, strict=True)) == {
+        ("cpu", "measured"),
+        ("sim-edgetpu-usb3", "simulated"),
+    }
+
+
+def test_what_a_device_cannot_run_is_a_row_with_a_reason(campaign: Path) -> None:
+    failed = runs(campaign).query("status == 'failed'")
+    assert failed[["device", "precision"]].to_numpy().tolist() == [["sim-edgetpu-usb3", "float32"]]
+    assert "int8" in failed.error.item()
+    assert failed.latency_median_ms.isna().all()
+
+
+def test_counts_are_of_the_whole_batch_on_both_kinds_of_device(campaign: Path) -> None:
+    table = runs(campaign).query("family == 'fc'")
+    expected = table.batch * (8 * table.node + table.node**2 + 4 * table.node)
+    assert (table.macs == expected).all()
+    assert (table.parameters == 8 * table.node + table.node**2 + 4 * table.node + 2 * table.node + 4).all()
+    rates = table.batch / (table.latency_median_ms / 1e3)
+    assert rates.to_numpy() == pytest.approx(table.examples_per_s.to_numpy(), rel=1e-6)
+    looped = table.query("device == 'sim-edgetpu-usb3'").set_index(["node", "batch"]).latency_median_ms
+    assert looped[16, 3] == pytest.approx(3 * looped[16, 1])
+
+
+def test_rounds_visit_the_points_in_another_order(campaign: Path) -> None:
+    cpu = runs(campaign).query("device == 'cpu'")
+    first, second = (cpu.query(f"round == {number}").spec_id.tolist() for number in (1, 2))
+    assert sorted(first) == sorted(second)
+    assert first != second
+
+
+def test_samples_belong_to_rows_and_give_their_summary(campaign: Path) -> None:
+    samples = pd.read_csv(campaign / "samples.csv")
+    latency = (samples.block_ns / samples.invokes / 1e6).groupby(samples.run_id).median()
+    table = runs(campaign).query("device == 'cpu'").set_index("run_id")
+    assert latency[table.index].to_numpy() == pytest.approx(table.latency_median_ms.to_numpy(), rel=1e-6)
+
+
+def test_meta_holds_measured_roofs_and_the_shipped_ones(campaign: Path) -> None:
+    roofs = read_campaign(campaign).meta["roofs"]
+    assert {target.split()[0] for target in roofs} == {"cpu", "sim-edgetpu-usb3"}
+    cpu = next(found for target, found in roofs.items() if target.startswith("cpu"))
+    assert {roof["origin"] for roof in cpu} == {"measured"}
+    assert {"int8", "float32", "DRAM"} <= {roof["level"] for roof in cpu}
+    assert any(roof["kind"] == "floor" for roof in cpu)
+
+
+def test_nothing_to_do_the_second_time_but_failures_on_request(sweep: Sweep, campaign: Path) -> None:
+    before = (campaign / "runs.csv").read_bytes()
+    again = flow.run_campaign(sweep, folder=campaign)
+    assert (again.done_before, again.ok, again.failed) == (18, 0, 0)
+    assert (campaign / "runs.csv").read_bytes() == before
+    retried = flow.run_campaign(sweep, folder=campaign, retry_failed=True)
+    assert (retried.ok, retried.failed) == (0, 1)
+    assert runs(campaign).query("status == 'failed'").attempt.tolist() == [1, 2]
+    assert len(read_campaign(campaign).runs) == 18
+
+
+def test_an_edited_sweep_is_refused(campaign: Path) -> None:
+    edited = parse_sweep(TEXT.replace("[16, 32]", "[16, 64]"), source="flow.toml")
+    with pytest.raises(BadCampaign):
+        flow.run_campaign(edited, folder=campaign)
+
+
+def test_an_unknown_device_is_named_before_anything_starts(sweep: Sweep, tmp_path: Path) -> None:
+    with pytest.raises(DeviceMissing, match="sim-edgetpu-pcie"):
+        flow.run_campaign(sweep, folder=tmp_path / "campaign", devices=["sim-edgetpu-usb9"])
+    assert not (tmp_path / "campaign").exists()
+
+
+def test_one_campaign_at_a_time_on_a_device(sweep: Sweep, tmp_path: Path) -> None:
+    code = f"from paraedge.run import device_lock\nwith device_lock('cpu'): print({os.getpid()}, flush=True); input()"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(DeviceBusy, match=str(holder.pid)):
+            flow.run_campaign(sweep, folder=tmp_path / "campaign")
+    finally:
+        holder.communicate("\n")
+    with device_lock("cpu"):
+        pass
+
+
+def test_expand_and_build_agree_on_sizes(sweep: Sweep, tmp_path: Path) -> None:
+    sizes = {str(row["spec_id"]): row["file_bytes"] for row in flow.expand(sweep)}
+    for spec, artifact in flow.build_models(sweep, tmp_path / "models"):
+        assert isinstance(artifact, flow.Artifact)
+        assert artifact.path.stat().st_size == artifact.file_bytes
+        assert abs(artifact.file_bytes - int(str(sizes[spec.spec_id]))) <= 2048
+
+
+def test_a_model_beyond_two_gibibytes_is_a_failed_row(tmp_path: Path) -> None:
+    text = """
+    name = "large"
+    devices = ["cpu"]
+    [measure]
+    rounds = 1
+    [[grid]]
+    family = "fc"
+    layer = 128
+    node = 8192
+    input = 64
+    output = 10
+    """
+    summary = flow.run_campaign(parse_sweep(text, source="large.toml"), folder=tmp_path / "large")
+    assert (summary.ok, summary.failed) == (0, 1)
+    error = runs(tmp_path / "large").error.item()
+    assert error.startswith("build")
+    assert "2 GiB" in error
+
+
+def test_models_of_a_killed_run_are_cleared_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "MEMORY", tmp_path)
+    monkeypatch.setattr(scratch, "ROOM_BYTES", 0)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    abandoned = tmp_path / f"{scratch.PREFIX}{gone.pid}-x"
+    abandoned.mkdir()
+    (abandoned / "model.tflite").write_bytes(b"x" * 1000)
+    with scratch.work_folder() as folder:
+        assert folder.is_dir()
+        assert not abandoned.exists()
+    with contextlib.suppress(FileNotFoundError):
+        assert not list(tmp_path.iterdir())
