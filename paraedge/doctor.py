@@ -1,4 +1,4 @@
-"""What is here, what is not and why, and the command that would mend it. Looks and never opens: no delegate is loaded."""
+"""What is here, what is not and why, and the command that would mend it. Only looks: no delegate is loaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USB2_MBIT_PER_S = 480
 """Speed of a USB 2 port; a USB 3 port says 5000 or more."""
 
 CORAL_APT = "https://coral.ai/docs/accelerator/get-started/#1-install-the-edge-tpu-runtime"
-COMPILER_PAGE = "https://coral.ai/docs/edgetpu/compiler/#download (x86-64 Linux; then set PARAEDGE_EDGETPU_COMPILER)"
+COMPILER_PAGE = "https://coral.ai/docs/edgetpu/compiler/#download"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Host:
     """Where the checks look; a test gives a made-up tree and made-up packages.
 
     root: in place of `/` (for /sys and /dev). environment: in place of `os.environ`. package_version: version of an
-    installed distribution or None. package_summary: its one-line summary. find_library: a shared library's name or None.
+    installed distribution or None. package_summary: its one-line summary. find_library: a library's name or None.
     """
 
     root: Path = Path("/")
@@ -61,7 +61,7 @@ class Host:
 
 
 def diagnose(host: Host | None = None) -> tuple[Finding, ...]:
-    """Every check in a fixed order; a check that fails itself is a finding, so that one odd host doesn't hide the rest."""
+    """Every check in a fixed order; one that fails itself is a finding, so that an odd host doesn't hide the rest."""
     place = host or Host()
     found: list[Finding] = []
     for check in CHECKS:
@@ -133,11 +133,16 @@ def edgetpu_compiler(host: Host) -> Iterable[Finding]:
         yield Finding(check=check, status="ok", found=path)
     elif platform.machine() not in {"x86_64", "AMD64"}:
         yield Finding(
-            check=check, status="missing", found=f"not on the path; it runs on x86-64 only, this is {platform.machine()}",
+            check=check, status="missing", found=f"not on the path; it runs on x86-64, this is {platform.machine()}",
             remedy="compile on an x86-64 host and copy the models here",
         )  # fmt: skip
     else:
-        yield Finding(check=check, status="missing", found="not on the path", remedy=COMPILER_PAGE)
+        yield Finding(
+            check=check,
+            status="missing",
+            found="not on the path",
+            remedy=f"sudo apt install edgetpu-compiler   (repository: {COMPILER_PAGE})",
+        )
 
 
 def libedgetpu(host: Host) -> Iterable[Finding]:
@@ -168,7 +173,7 @@ def _port(name: str, state: str, speed: str | None) -> Finding:
     if float(speed) > USB2_MBIT_PER_S:
         return Finding(check="USB Edge TPU", status="ok", found=text)
     return Finding(
-        check="USB Edge TPU", status="warn", found=f"{text}: a USB 2 port or cable, transfers take about ten times longer",
+        check="USB Edge TPU", status="warn", found=f"{text}: a USB 2 port or cable, transfers take far longer",
         remedy="plug it into a USB 3 port (blue, or marked SS) with the cable it came with",
     )  # fmt: skip
 
@@ -235,6 +240,7 @@ CHECKS: tuple[Callable[[Host], Iterable[Finding]], ...] = (
 
 def _metadata(name: str, key: str) -> str | None:
     try:
-        return importlib.metadata.metadata(name).get(key)
+        fields = importlib.metadata.metadata(name)
+        return fields[key] if key in set(fields) else None
     except importlib.metadata.PackageNotFoundError:
         return None

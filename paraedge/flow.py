@@ -54,6 +54,11 @@ class RunSummary:
     wall_s: float
     timed_s: float
 
+    @property
+    def timed_share(self) -> float:
+        """Part of the wall time that was inside timed blocks, 0 to 1."""
+        return self.timed_s / self.wall_s if self.wall_s > 0 else 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Visit:
@@ -99,8 +104,8 @@ def run_campaign(
                 book.append(row)
                 tally.count(spec, row, visit)
         summary = tally.summary(folder)
-        book.update_meta(environment_end=run.environment())
-        book.end_invocation(wall_s=summary.wall_s, timed_s=summary.timed_s, ok=summary.ok, failed=summary.failed)
+        timing = {"wall_s": summary.wall_s, "timed_s": summary.timed_s, "timed_share": summary.timed_share}
+        book.update_meta(environment_end=run.environment(), timing=timing)
     return summary
 
 

@@ -54,7 +54,9 @@ def test_a_bare_host_lacks_everything_and_says_how_to_mend_it(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("ids", [("1a6e", "089a"), ("18d1", "9302")])
-@pytest.mark.parametrize(("speed", "status"), [("480", "warn"), ("5000", "ok"), ("10000", "ok"), ("12", "warn"), ("?", "info")])
+@pytest.mark.parametrize(
+    ("speed", "status"), [("480", "warn"), ("5000", "ok"), ("10000", "ok"), ("12", "warn"), ("?", "info")]
+)
 def test_a_usb_stick_and_the_speed_of_its_port(tmp_path: Path, ids: tuple[str, str], speed: str, status: str) -> None:
     usb(tmp_path, ids, speed)
     found = by_check(diagnose(host(tmp_path)))

@@ -38,7 +38,7 @@ def repair(folder: Path, header: Sequence[str]) -> list[RunLine]:
     runs, samples = folder / RUNS, folder / SAMPLES_FILE
     data = _mend_end(runs, header)
     lines = list(run_lines(data, header, runs))
-    _mend_end(samples, names(SAMPLES), keep=True)
+    _mend_end(samples, names(SAMPLES), stream=True)
     counts = _count_samples(samples)
     unfounded = _unfounded(lines, counts)
     if unfounded:
@@ -71,7 +71,7 @@ def run_lines(data: bytes, header: Sequence[str], path: Path) -> Iterator[RunLin
 _FAILED = {"ok": False, "failed": True}
 
 
-def _mend_end(path: Path, header: Sequence[str], *, keep: bool = False) -> bytes:
+def _mend_end(path: Path, header: Sequence[str], *, stream: bool = False) -> bytes:
     """Cut a torn last line, write a missing header; the whole lines, or nothing where the caller streams them."""
     size = path.stat().st_size if path.exists() else 0
     end = _end_of_last_line(path, size) if size else 0
@@ -79,7 +79,7 @@ def _mend_end(path: Path, header: Sequence[str], *, keep: bool = False) -> bytes
         replace_file(path, csv_line(header).encode())
     elif end < size:
         os.truncate(path, end)
-    return b"" if keep else path.read_bytes()
+    return b"" if stream else path.read_bytes()
 
 
 def _end_of_last_line(path: Path, size: int, step: int = 1 << 20) -> int:

@@ -158,7 +158,6 @@ def _graph_cells(graph: LayerGraph, invokes: int) -> dict[str, Cell]:
 
 
 def _measured_cells(outcome: Measurement, invokes: int) -> dict[str, Cell]:
-    warnings = list(outcome.warnings)
     cells: dict[str, Cell] = {
         "stop_reason": outcome.stop_reason,
         "set_ms": _ms(outcome.set_ns, invokes),
@@ -171,8 +170,7 @@ def _measured_cells(outcome: Measurement, invokes: int) -> dict[str, Cell]:
         cells.update(_latency_cells(outcome.blocks, invokes))
     else:
         cells.update(_predicted_cells(outcome.prediction, invokes))
-        warnings += [f"not timed: {op}" for op in outcome.prediction.untimed]
-    cells["warnings"] = short("; ".join(warnings)) if warnings else None
+    cells["warnings"] = short("; ".join(outcome.warnings)) or None
     return cells
 
 

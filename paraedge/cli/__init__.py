@@ -42,7 +42,9 @@ def top(
         typer.echo(context.get_help())
 
 
-app.command(epilog=example("paraedge run quick", "paraedge run my.toml -d cpu -d sim-edgetpu-usb3 -o results/mine"))(campaigns.run)
+app.command(epilog=example("paraedge run quick", "paraedge run my.toml -d cpu -d sim-edgetpu-usb3 -o results/mine"))(
+    campaigns.run
+)
 app.command(epilog=example("paraedge expand paradnn-fc"))(campaigns.expand)
 app.command(epilog=example("paraedge build smoke -o models"))(campaigns.build)
 app.command(epilog=example("paraedge devices --json"))(machine.devices)
@@ -50,7 +52,9 @@ app.command(epilog=example("paraedge doctor"))(machine.doctor)
 app.command(epilog=example("paraedge inspect mobilenet.tflite"))(model.inspect)
 app.command(epilog=example("paraedge predict mobilenet.tflite --device sim-edgetpu-usb3 --why"))(model.predict)
 app.add_typer(analyses.app, name="analyze")
-app.command(epilog=example("paraedge report results/quick", "paraedge report results/a results/b --out both"))(reports.report)
+app.command(epilog=example("paraedge report results/quick", "paraedge report results/a results/b --out both"))(
+    reports.report
+)
 app.command(epilog=example("paraedge compare results/monday results/tuesday"))(reports.compare)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paraedge.cli import progress
-from paraedge.cli.output import duration, emit_json, emit_json_list, note, quantity_bytes, say, table
 from paraedge.cli.options import JsonOption, SweepArgument, YesOption, refuse_many
+from paraedge.cli.output import duration, emit_json, emit_json_list, note, quantity_bytes, say, table
 
 if TYPE_CHECKING:
     from paraedge.flow import RunSummary
@@ -24,13 +24,17 @@ def run(
         typer.Option("--device", "-d", metavar="D", help="A device in place of the sweep's own; may be given again."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The campaign's own folder. Default: results/NAME.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="The campaign's own folder. Default: results/NAME."),
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try points again that failed before.")] = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Run a sweep, or go on with one that was stopped. Every point gets a row, good or failed."""
+    """Run a sweep, or go on with one that was stopped.
+
+    Every point gets a row, good or failed, in DIR/runs.csv. Points that have one are not run again.
+    """
     grid = _load(sweep, yes)
     from paraedge import flow
 
@@ -45,7 +49,10 @@ def run(
 
 
 def expand(sweep: SweepArgument, yes: YesOption = False, json: JsonOption = False) -> None:
-    """List the points of a sweep with their MACs, parameters and file size. Nothing is built or run."""
+    """List a sweep's points with MACs, parameters and file size.
+
+    Nothing is built or run.
+    """
     grid = _load(sweep, yes)
     from paraedge import flow
 
@@ -64,7 +71,10 @@ def build(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Write every point of a sweep as a .tflite file, named by its spec_id."""
+    """Write a sweep's models as .tflite files.
+
+    Each is named by its point's spec_id.
+    """
     grid = _load(sweep, yes)
     rows = _built(grid, out)
     if json:
@@ -114,7 +124,11 @@ def _by_device(folder: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for values, part in runs.groupby(keys, dropna=False, sort=False):
         good = part[part["status"] == "ok"]
-        options = [f"{name}={_whole(value)}" for name, value in zip(keys[1:], values[1:]) if value == value and value is not None]
+        options = [
+            f"{name}={_whole(value)}"
+            for name, value in zip(keys[1:], values[1:], strict=True)
+            if value == value and value is not None
+        ]
         rows.append(
             {
                 "device": " ".join([str(values[0]), *options]),

@@ -57,7 +57,10 @@ class AppGroup(TyperGroup):
         except (KeyboardInterrupt, typer.Abort):
             _end(STOPPED, "stopped; run the same command to go on")
         except BAD_PATHS as error:
-            _end(BAD_INPUT, f"{error.filename}: {error.strerror}; give a path that can be used" if error.filename else str(error))
+            _end(
+                BAD_INPUT,
+                f"{error.filename}: {error.strerror}; give a path that can be used" if error.filename else str(error),
+            )
         except OSError as error:
             _os_error(error)
         sys.exit(code if isinstance(code, int) else 0)

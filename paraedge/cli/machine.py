@@ -7,13 +7,15 @@ from paraedge.cli.output import emit_json, say, table
 
 
 def devices(json: JsonOption = False) -> None:
-    """List the devices that are here, and those that are not with the reason."""
+    """List the devices that are here, and why others are not."""
     from paraedge.devices import registry
 
     here = [info for _, info in registry.present().values()]
     missing = registry.absent()
     if json:
-        emit_json([*({"here": True, **vars(info)} for info in here), *({"here": False, **vars(gap)} for gap in missing)])
+        emit_json(
+            [*({"here": True, **vars(info)} for info in here), *({"here": False, **vars(gap)} for gap in missing)]
+        )
         return
     rows = [
         {
@@ -33,7 +35,10 @@ def devices(json: JsonOption = False) -> None:
 
 
 def doctor(json: JsonOption = False) -> None:
-    """Check this machine: what is missing or would spoil a measurement, each with the command that mends it."""
+    """Check this machine, and say how to mend what is wrong.
+
+    Looks for what is missing or would spoil a measurement. Opens no device.
+    """
     from paraedge.doctor import diagnose
 
     findings = diagnose()

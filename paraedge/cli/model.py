@@ -14,7 +14,10 @@ from paraedge.core.outcome import Prediction
 
 
 def inspect(model: ModelArgument, json: JsonOption = False) -> None:
-    """List the ops of a model with shapes, MACs, bytes of weights and activations, and intensity."""
+    """List a model's ops with shapes, MACs, bytes and intensity.
+
+    MACs are empty for ops that are unknown, custom ones among them.
+    """
     from paraedge.tflite import read_graph
 
     graph = read_graph(model)
@@ -30,11 +33,19 @@ def inspect(model: ModelArgument, json: JsonOption = False) -> None:
 
 def predict(
     model: ModelArgument,
-    device: Annotated[str, typer.Option("--device", "-d", metavar="D", help="A simulated device: sim-edgetpu-usb3, ...")],
-    why: Annotated[bool, typer.Option("--why", help="Say for each layer where it is placed, why, and what it costs.")] = False,
+    device: Annotated[
+        str, typer.Option("--device", "-d", metavar="D", help="A simulated device: sim-edgetpu-usb3, ...")
+    ],
+    why: Annotated[
+        bool, typer.Option("--why", help="Say for each layer where it is placed, why, and what it costs.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Predict the latency of one invoke on a simulated device, with the terms that it is made of."""
+    """Predict a model's latency on a simulated device.
+
+    The latency of one invoke and the terms that it is made of. Ops that can't be mapped are placed on the CPU; what
+    can't be timed is named, and the latency is then a lower bound.
+    """
     from paraedge import simulate
     from paraedge.tflite import read_graph
 
@@ -43,7 +54,7 @@ def predict(
     graph = read_graph(model)
     hardware = simulate.load_hardware(device)
     prediction = simulate.predict(graph, hardware)
-    reasons = simulate.explain(graph, hardware, prediction) if why else None
+    reasons = simulate.explain(prediction, graph) if why else None
     if json:
         emit_json(_prediction_json(str(model), prediction, reasons))
     else:
@@ -138,7 +149,11 @@ def _prediction_json(model: str, prediction: Prediction, reasons: object) -> dic
         "untimed": prediction.untimed,
         "instruction_bytes": prediction.instruction_bytes,
         "link_bytes": prediction.link_bytes,
-        "placement": {**vars_of(placement), "layers_on_device": len(placement.on_device), "layers_on_cpu": len(placement.on_cpu)},
+        "placement": {
+            **vars_of(placement),
+            "layers_on_device": len(placement.on_device),
+            "layers_on_cpu": len(placement.on_cpu),
+        },
         **why,
     }
 
@@ -159,9 +174,8 @@ def _print_prediction(model: str, prediction: Prediction) -> None:
         say(f"  {name:<16} {value:10.4f}  {share:5.1f} %")
     if prediction.first_ms is not None:
         say(f"first invoke {prediction.first_ms:.4g} ms, cached parameters uploaded")
-    say(
-        f"{len(placement.on_device)} ops on the device, {len(placement.on_cpu)} on the CPU; parameters on chip "
-        f"{quantity_bytes(placement.on_chip_bytes)}, streamed {quantity_bytes(placement.off_chip_bytes)} ({placement.source})"
-    )
+    say(f"{len(placement.on_device)} ops on the device, {len(placement.on_cpu)} on the CPU ({placement.source})")
+    on_chip, streamed = quantity_bytes(placement.on_chip_bytes), quantity_bytes(placement.off_chip_bytes)
+    say(f"parameters on chip {on_chip}, streamed {streamed}")
     for gap in prediction.untimed:
         say(f"not timed: {gap}")

@@ -12,7 +12,9 @@ from paraedge.core.errors import BadInput
 MANY_POINTS = 1_000_000
 """A grid of more points than this is more often a slip than a wish."""
 
-SweepArgument: TypeAlias = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's TOML file, or the name of a shipped one.")]
+SweepArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="A sweep's TOML file, or the name of a shipped one.")
+]
 ModelArgument: TypeAlias = Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="A TensorFlow Lite file.")]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", help="Go on with a grid of more than a million points.")]

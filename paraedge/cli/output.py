@@ -107,6 +107,8 @@ def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
-def _line(cells: Mapping[str, str], names: Sequence[str], widths: Mapping[str, int], numeric: Mapping[str, bool]) -> str:
+def _line(
+    cells: Mapping[str, str], names: Sequence[str], widths: Mapping[str, int], numeric: Mapping[str, bool]
+) -> str:
     parts = [cells[name].rjust(widths[name]) if numeric[name] else cells[name].ljust(widths[name]) for name in names]
     return "  ".join(parts).rstrip()

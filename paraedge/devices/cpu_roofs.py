@@ -90,14 +90,16 @@ def _compute_roof(precision: str, gops_per_s: float, source: str, threads: int) 
 def _floor_roof(floors: Sequence[float]) -> list[Roof]:
     if not floors:
         return []
-    source = "shortest invoke of the probes"
-    shortest = min(floors)
-    return [
-        Roof(
-            name="shortest invoke", kind="floor", level="invoke", value=shortest, unit="ms",
-            origin=Origin.MEASURED, source=source,
-        )
-    ]  # fmt: skip
+    floor = Roof(
+        name="shortest invoke",
+        kind="floor",
+        level="invoke",
+        value=min(floors),
+        unit="ms",
+        origin=Origin.MEASURED,
+        source="shortest block of the probes",
+    )
+    return [floor]
 
 
 def _gemm_gops_per_s(threads: int) -> float:
@@ -132,25 +134,38 @@ def _levels(threads: int) -> Iterator[_Level]:
 
 
 def _bandwidth_roofs(threads: int) -> list[Roof]:
-    roofs = []
-    for level in _levels(threads):
+    """Nearest memory first. What comes from a farther memory passes the nearer ones, so they are at least as fast."""
+    roofs: list[Roof] = []
+    fastest, source = 0.0, ""
+    for level in reversed(list(_levels(threads))):
         stage.alive()
         try:
-            best = max(
-                (_best_rate([p.call for p in patterns], patterns[0].size_bytes), patterns[0].name)
-                for patterns in _patterns(level.working_set_bytes // threads, threads)
-            )
+            found = _bandwidth(level, threads)
         except MemoryError:  # under a limit of ours; the smaller levels are still good
             continue
-        working_set = f"{level.working_set_bytes / 1024:g} KiB"
-        roofs.append(
-            Roof(
-                name=f"{level.name} bandwidth", kind="bandwidth", level=level.name, value=best[0], unit="gb_per_s",
-                origin=Origin.MEASURED, capacity_bytes=level.capacity_bytes,
-                source=f"numpy {best[1]} over {working_set}, bytes read and written; {threads} thread(s)",
-            )
-        )  # fmt: skip
+        fastest, source = max((fastest, source), found)
+        roof = Roof(
+            name=f"{level.name} bandwidth",
+            kind="bandwidth",
+            level=level.name,
+            value=fastest,
+            unit="gb_per_s",
+            origin=Origin.MEASURED,
+            capacity_bytes=level.capacity_bytes,
+            source=f"{source}, bytes read and written; {threads} thread(s)",
+        )
+        roofs.insert(0, roof)
     return roofs
+
+
+def _bandwidth(level: _Level, threads: int) -> tuple[float, str]:
+    """Best gb_per_s at a level and how it was found."""
+    found = (
+        (_best_rate([p.call for p in patterns], patterns[0].size_bytes), patterns[0].name)
+        for patterns in _patterns(level.working_set_bytes // threads, threads)
+    )
+    gb_per_s, name = max(found)
+    return gb_per_s, f"numpy {name} over {level.working_set_bytes >> 10} KiB"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ class SimulatedSession:
     info: DeviceInfo
 
     def sample(self, job: Job, settings: MeasureSettings) -> Outcome:
-        """One block of one invoke with the predicted latency; the prediction is kept with it. `settings` have no say."""
+        """One block of one invoke that takes the predicted latency; `settings` have no say."""
         if job.graph is None:
             return Failure(stage="load", error="NoGraph", message="a simulated device needs the model's graph")
         prediction = predict(job.graph, self.hardware)

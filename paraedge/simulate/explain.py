@@ -22,13 +22,17 @@ def explain(prediction: Prediction, graph: LayerGraph) -> list[str]:
     """Sentences: the term that rules, which layers spilled and what that costs, ops on the CPU, what is untimed."""
     placement = prediction.placement
     if not placement.on_device:
-        return [f"No op of {graph.name!r} can run on the Edge TPU, so there is no latency to give.", *_cpu(prediction, graph)]
+        return [
+            f"No op of {graph.name!r} can run on the Edge TPU, so there is no latency to give.",
+            *_cpu(prediction, graph),
+        ]
     sentences = [_ruling_term(prediction)]
     if placement.off_chip:
-        names = _layers(placement.off_chip, graph)
+        cost_ms = prediction.terms["weights_ms"]
         sentences.append(
-            f"{placement.off_chip_bytes / MIB:.2f} MiB of parameters don't fit beside the {placement.on_chip_bytes / MIB:.2f} MiB "
-            f"in the cache and are streamed at every invoke, which costs {prediction.terms['weights_ms']:.3g} ms: {names}."
+            f"{placement.off_chip_bytes / MIB:.2f} MiB of parameters don't fit beside the "
+            f"{placement.on_chip_bytes / MIB:.2f} MiB in the cache and are streamed at every invoke, "
+            f"which costs {cost_ms:.3g} ms: {_layers(placement.off_chip, graph)}."
         )
     elif placement.on_chip:
         sentences.append(f"All parameters, {placement.on_chip_bytes / MIB:.2f} MiB, stay in the device's cache.")
@@ -59,14 +63,13 @@ def _cpu(prediction: Prediction, graph: LayerGraph) -> list[str]:
                 first = index
                 break
         sentences.append(
-            f"{count} of {total} ops run on the CPU: {_layers(placement.on_cpu, graph)}; "
-            f"op {first} {graph.layers[first].op}: {placement.reasons[first]}."
+            f"{count} of {total} ops on the CPU: {_layers(placement.on_cpu, graph)}. "
+            f"Why: {first} {graph.layers[first].op}, {placement.reasons[first]}."
         )
     if prediction.untimed:
-        sentences.append(
-            f"{len(prediction.untimed)} ops have no timing model, so the latency is a lower bound; "
-            f"the first is {prediction.untimed[0]}."
-        )
+        count = len(prediction.untimed)
+        named = f"op {prediction.untimed[0]}" if count == 1 else f"{count} ops, the first {prediction.untimed[0]}"
+        sentences.append(f"Not timed, so that the latency is a lower bound: {named}.")
     return sentences
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import sys
 from collections.abc import Mapping
@@ -101,22 +100,22 @@ class Hardware:
 
 def hardware_names() -> tuple[str, ...]:
     """Names of the devices that can be simulated: the shipped files, then the user's readable ones."""
-    found = [path.stem for path in sorted(SHIPPED.glob("*.toml"))]
-    return (*found, *(hardware.name for hardware in user_hardware() if isinstance(hardware, Hardware)))
+    return (*_shipped_names(), *(hardware.name for hardware in user_hardware() if isinstance(hardware, Hardware)))
 
 
 def load_hardware(name_or_path: str | Path) -> Hardware:
     """The hardware of a device name or of a TOML file; raises BadInput with one line saying what would be right."""
     text = str(name_or_path)
-    shipped = SHIPPED / f"{text}.toml"
     if os.sep not in text and not text.endswith(".toml"):
-        if shipped.is_file():
-            return read_hardware(shipped)
+        if text in _shipped_names():
+            return read_hardware(SHIPPED / f"{text}.toml")
         for hardware in user_hardware():
             if isinstance(hardware, Hardware) and hardware.name == text:
                 return hardware
         known = ", ".join(hardware_names())
-        raise BadInput(f"no simulated device is called {short(text, 80)!r}; known are {known}, or a path to a .toml file")
+        raise BadInput(
+            f"no simulated device is called {short(text, 80)!r}; known are {known}, or a path to a .toml file"
+        )
     return read_hardware(Path(text))
 
 
@@ -126,7 +125,7 @@ def user_hardware() -> tuple[Hardware | BadInput, ...]:
     if not folder:
         return ()
     found: list[Hardware | BadInput] = []
-    names = {path.stem for path in SHIPPED.glob("*.toml")}
+    names = set(_shipped_names())
     for path in sorted(Path(folder).glob("*.toml")):
         try:
             hardware = read_hardware(path)
@@ -138,6 +137,11 @@ def user_hardware() -> tuple[Hardware | BadInput, ...]:
             names.add(hardware.name)
             found.append(hardware)
     return tuple(found)
+
+
+@functools.cache
+def _shipped_names() -> tuple[str, ...]:
+    return tuple(path.stem for path in sorted(SHIPPED.glob("*.toml")))
 
 
 def read_hardware(path: Path) -> Hardware:
@@ -157,7 +161,7 @@ def read_hardware(path: Path) -> Hardware:
 def _read(path: Path, _modified_ns: int, _size: int) -> Hardware:
     try:
         table = tomllib.loads(path.read_bytes().decode())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInput(f"{path}: not a TOML file: {short(error, 200)}") from None
     return parse_hardware(table, source=str(path))
 
@@ -197,8 +201,8 @@ def _text(value: object, where: str) -> str:
 
 
 def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadInput(f"{where} must be a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e15 < value < 1e15:
+        raise BadInput(f"{where} must be a number below 1e15")
     return float(value)
 
 
@@ -210,6 +214,8 @@ def _constant(raw: object, key: str, where: str) -> Constant:
     value = _number(raw.get("value"), f"{where}.value")
     if value < 0 or (value == 0 and key not in MAY_BE_ZERO):
         raise BadInput(f"{where}.value is {value:g}; it must be above 0")
+    if key == "most_fetches" and value < 1:
+        raise BadInput(f"{where}.value is {value:g}; weights are fetched at least once")
     unit = _text(raw.get("unit"), f"{where}.unit")
     if unit != UNITS[key]:
         raise BadInput(f"{where}.unit is {short(unit, 40)!r}; it must be {UNITS[key]!r}")
@@ -222,5 +228,3 @@ def _constant(raw: object, key: str, where: str) -> Constant:
         raise BadInput(f"{where}: value {value:g} lies outside its interval from low to high")
     source = _text(raw.get("source"), f"{where}.source")
     return Constant(value=value, unit=unit, source=source, note=note, low=low, high=high)
-
-

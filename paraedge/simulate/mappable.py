@@ -41,9 +41,9 @@ def why_not_mapped(tensors: Sequence[Tensor], layer: Layer) -> str | None:
     if reason is not None:
         return reason
     for position in constants:
-        if position < len(layer.inputs) and layer.inputs[position] >= 0:
-            if tensors[layer.inputs[position]].weights is None:
-                return f"needs a constant as input {position}"
+        tensor_id = layer.inputs[position] if position < len(layer.inputs) else -1
+        if tensor_id >= 0 and tensors[tensor_id].weights is None:
+            return f"needs a constant as input {position}"
     return None if check is None else check(tensors, layer)
 
 
@@ -100,7 +100,17 @@ def _fully_connected(tensors: Sequence[Tensor], layer: Layer) -> str | None:
 
 
 def _weighted(tensors: Sequence[Tensor], layer: Layer) -> str | None:
-    return "its weights have an unexpected shape" if weights_of(tensors, layer) is None else None
+    if weights_of(tensors, layer) is None:
+        return "its weights have an unexpected shape"
+    if layer.op != "FULLY_CONNECTED" and len(tensors[layer.outputs[0]].shape) != 4:
+        return "its output has not four dimensions"
+    return None
+
+
+def _transposed(tensors: Sequence[Tensor], layer: Layer) -> str | None:
+    if len(layer.inputs) < 3 or layer.inputs[2] < 0:
+        return "lacks a tensor that it needs"
+    return _weighted(tensors, layer)
 
 
 def _convolution(tensors: Sequence[Tensor], layer: Layer) -> str | None:
@@ -148,14 +158,14 @@ _PLAIN = """ADD EXPAND_DIMS L2_NORMALIZATION LOGISTIC MAXIMUM MINIMUM MUL PACK Q
     SPACE_TO_DEPTH SQUEEZE SQUARED_DIFFERENCE SUB TANH""".split()
 
 RULES: Mapping[str, tuple[Check | None, tuple[int, ...]]] = {
-    **{op: (None, ()) for op in _PLAIN},
+    **dict.fromkeys(_PLAIN, (None, ())),
     "EXPAND_DIMS": (None, (1,)),
     "AVERAGE_POOL_2D": (_not_fused, ()),
     "MAX_POOL_2D": (_not_fused, ()),
     "CONCATENATION": (_not_fused, ()),
     "CONV_2D": (_convolution, (1, 2)),
     "DEPTHWISE_CONV_2D": (_convolution, (1, 2)),
-    "TRANSPOSE_CONV": (_weighted, (0, 1, 3)),
+    "TRANSPOSE_CONV": (_transposed, (0, 1, 3)),
     "FULLY_CONNECTED": (_fully_connected, (1, 2)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (_lstm, tuple(range(1, 18))),
     "MEAN": (_mean, (1,)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paraedge.core.graph import BIAS_INPUT, INDEX_TYPES, Layer, Tensor
-from paraedge.simulate.shapes import ceil_to, padded_outputs, weights_of
+from paraedge.simulate.shapes import ceil_to, known_bytes, padded_outputs, weights_of
 
 
 def parameter_bytes(tensors: Sequence[Tensor], layer: Layer) -> int:
@@ -40,5 +40,5 @@ def _constant_bytes(tensors: Sequence[Tensor], layer: Layer) -> int:
     total = 0
     for tensor_id in layer.inputs:
         if tensor_id >= 0 and tensors[tensor_id].weights is not None and tensors[tensor_id].dtype not in INDEX_TYPES:
-            total += tensors[tensor_id].size_bytes or 0
+            total += known_bytes(tensors[tensor_id])
     return total

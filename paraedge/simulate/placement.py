@@ -10,6 +10,7 @@ from paraedge.core.outcome import Placement
 from paraedge.simulate.hardware import Hardware
 from paraedge.simulate.mappable import EDGETPU_OP, check_mappable
 from paraedge.simulate.parameters import parameter_bytes
+from paraedge.simulate.shapes import known_bytes
 from paraedge.simulate.traffic import instruction_bytes
 
 
@@ -96,7 +97,7 @@ def cache_bytes(tensors: Sequence[Tensor], run: Sequence[Layer], code_bytes: int
         held = 0
         for tensor_id in (*layer.inputs, *layer.outputs):
             if tensor_id >= 0 and tensors[tensor_id].weights is None:
-                held += tensors[tensor_id].size_bytes or 0
+                held += known_bytes(tensors[tensor_id])
         largest = max(largest, held)
     return max(0.0, hardware.wide_memory_bytes - code_bytes - max(0.0, largest - hardware.narrow_memory_bytes))
 
@@ -107,9 +108,9 @@ def partition_edges(graph: LayerGraph, start: int, stop: int) -> tuple[tuple[int
     entering: dict[int, None] = {}
     for layer in graph.layers[start:stop]:
         for tensor_id in layer.inputs:
-            if 0 <= tensor_id < len(graph.tensors) and tensor_id not in made:
-                if graph.tensors[tensor_id].weights is None:
-                    entering[tensor_id] = None
+            is_there = 0 <= tensor_id < len(graph.tensors)
+            if is_there and tensor_id not in made and graph.tensors[tensor_id].weights is None:
+                entering[tensor_id] = None
         for tensor_id in layer.outputs:
             made[tensor_id] = None
     wanted = set(graph.outputs)

@@ -7,7 +7,7 @@ from paraedge.core.outcome import Prediction
 from paraedge.simulate.compute import UNTIMED_OPS, layer_cycles
 from paraedge.simulate.hardware import Hardware
 from paraedge.simulate.placement import Partition, place
-from paraedge.simulate.shapes import MIB
+from paraedge.simulate.shapes import MIB, known_bytes
 from paraedge.simulate.traffic import link_ms, return_ms, streamed_ms, weight_fetches
 
 
@@ -24,7 +24,7 @@ def predict(graph: LayerGraph, hardware: Hardware) -> Prediction:
     streamed_bytes = 0
     for index in placement.off_chip:
         streamed_bytes += partition.layer_bytes[index] * weight_fetches(tensors, graph.layers[index], hardware)
-    input_bytes = sum(tensors[i].size_bytes or 0 for i in partition.inputs)
+    input_bytes = sum(known_bytes(tensors[i]) for i in partition.inputs)
     code_bytes = partition.instruction_bytes or 0
     terms = {
         "compute_ms": 0.0 if compiled else compute_ms(graph, placement.on_device, hardware),
@@ -36,7 +36,7 @@ def predict(graph: LayerGraph, hardware: Hardware) -> Prediction:
         "cpu_ms": 0.0,
     }
     latency_ms = sum(terms.values())
-    output_bytes = sum(tensors[i].size_bytes or 0 for i in partition.outputs)
+    output_bytes = sum(known_bytes(tensors[i]) for i in partition.outputs)
     upload_ms = placement.on_chip_bytes * hardware.upload_ms_per_mib / MIB
     return Prediction(
         device=hardware.name,

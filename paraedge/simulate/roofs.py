@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paraedge.core.device import Origin, Roof
 from paraedge.simulate.hardware import Hardware
+from paraedge.simulate.shapes import MIB
 
 
 def roofs(hardware: Hardware) -> tuple[Roof, ...]:
@@ -14,12 +15,27 @@ def roofs(hardware: Hardware) -> tuple[Roof, ...]:
     memory, see the hardware file. Operations are 2 x MACs.
     """
     sources = hardware.sources
-    peak = 2 * hardware.peak_macs_per_cycle * hardware.clock_mhz / 1e3
-    stream_mb_per_s = (1 << 20) / 1e3 / hardware.stream_ms_per_mib
-    link = max(hardware.link_mb_per_s, hardware.return_mb_per_s, stream_mb_per_s)
+    stream_mb_per_s = MIB / 1e3 / hardware.stream_ms_per_mib
+    link_mb_per_s = max(hardware.link_mb_per_s, hardware.return_mb_per_s, stream_mb_per_s)
     return (
-        _roof("peak int8", "compute", "int8", peak, "gops_per_s", sources["peak_macs_per_cycle"].source),
-        _roof("host link", "bandwidth", "host link", link / 1e3, "gb_per_s", sources["stream_ms_per_mib"].source),
+        Roof(
+            name="peak int8",
+            kind="compute",
+            level="int8",
+            value=2 * hardware.peak_macs_per_cycle * hardware.clock_mhz / 1e3,
+            unit="gops_per_s",
+            origin=Origin.SIMULATED,
+            source=sources["peak_macs_per_cycle"].source,
+        ),
+        Roof(
+            name="host link",
+            kind="bandwidth",
+            level="host link",
+            value=link_mb_per_s / 1e3,
+            unit="gb_per_s",
+            origin=Origin.SIMULATED,
+            source=sources["link_mb_per_s"].source,
+        ),
         Roof(
             name="on chip",
             kind="bandwidth",
@@ -30,9 +46,13 @@ def roofs(hardware: Hardware) -> tuple[Roof, ...]:
             capacity_bytes=int(hardware.wide_memory_bytes),
             source=sources["on_chip_bytes_per_cycle"].source,
         ),
-        _roof("shortest invoke", "floor", "int8", hardware.overhead_ms, "ms", sources["overhead_ms"].source),
+        Roof(
+            name="shortest invoke",
+            kind="floor",
+            level="int8",
+            value=hardware.overhead_ms,
+            unit="ms",
+            origin=Origin.SIMULATED,
+            source=sources["overhead_ms"].source,
+        ),
     )
-
-
-def _roof(name: str, kind: str, level: str, value: float, unit: str, source: str) -> Roof:
-    return Roof(name=name, kind=kind, level=level, value=value, unit=unit, origin=Origin.SIMULATED, source=source)  # type: ignore[arg-type]

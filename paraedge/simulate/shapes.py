@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from paraedge.core.graph import Layer, Tensor
 
 MIB = 1 << 20
+LARGEST_BYTES = 1 << 62
 
 
 def ceil_to(count: int, multiple: int) -> int:
@@ -17,10 +18,15 @@ def ceil_to(count: int, multiple: int) -> int:
 
 def is_static(shape: Sequence[object]) -> bool:
     """Whether every dimension is a known positive number."""
-    for size in shape:  # a loop: this runs for every tensor of every prediction
+    for size in shape:  # noqa: SIM110 - a generator costs twice the time, and this runs for every tensor
         if type(size) is not int or size < 1:
             return False
     return True
+
+
+def known_bytes(tensor: Tensor) -> int:
+    """Bytes of a tensor's values; 0 where its shape is dynamic or its type has no size. Kept within 2^62."""
+    return min(tensor.size_bytes or 0, LARGEST_BYTES) if is_static(tensor.shape) else 0
 
 
 def padded_outputs(outputs: int, dtype: str) -> int:
@@ -34,7 +40,7 @@ def padded_outputs(outputs: int, dtype: str) -> int:
 
 def weights_of(tensors: Sequence[Tensor], layer: Layer) -> Tensor | None:
     """The weight tensor of a layer that has one of the ranks TFLite gives it, or None."""
-    if len(layer.inputs) < 2:
+    if len(layer.inputs) < 2 or layer.inputs[1] < 0:
         return None
     weights = tensors[layer.inputs[1]]
     rank = 2 if layer.op == "FULLY_CONNECTED" else 4
@@ -42,5 +48,5 @@ def weights_of(tensors: Sequence[Tensor], layer: Layer) -> Tensor | None:
 
 
 def pixels(shape: Sequence[int]) -> int:
-    """Positions of a tensor: every dimension but the last."""
-    return math.prod(shape[:-1])
+    """Positions of a tensor: every dimension but the last; kept within 2^62."""
+    return min(math.prod(shape[:-1]), LARGEST_BYTES)

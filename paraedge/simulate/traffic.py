@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from paraedge.core.graph import Layer, Tensor
 from paraedge.simulate.hardware import Hardware
-from paraedge.simulate.shapes import MIB, pixels
+from paraedge.simulate.shapes import MIB, is_static, known_bytes, pixels
 
 
 def instruction_bytes(tensors: Sequence[Tensor], layers: Iterable[Layer], hardware: Hardware) -> int:
@@ -34,8 +34,8 @@ def return_ms(tensors: Sequence[Tensor], ids: Iterable[int], hardware: Hardware)
     total = 0.0
     for tensor_id in ids:
         tensor = tensors[tensor_id]
-        total += (tensor.size_bytes or 0) / (hardware.return_mb_per_s * 1e3)
-        places = pixels(tensor.shape)
+        total += known_bytes(tensor) / (hardware.return_mb_per_s * 1e3)
+        places = pixels(tensor.shape) if is_static(tensor.shape) else 0
         total += places * hardware.return_pixel_ns * 1e-6 if places > 1 else 0.0
     return total
 
@@ -47,7 +47,7 @@ def weight_fetches(tensors: Sequence[Tensor], layer: Layer, hardware: Hardware) 
     S = `stripe_memory_bytes`: an empirical rule for the steps 3, 5, 7.4 of the CONV sweep (64 x 64 pixels, 452 to 732
     filters), held at `most_fetches`, the largest seen. Other image sizes lie outside what was calibrated.
     """
-    held = _bytes(tensors[layer.inputs[0]]) + _bytes(tensors[layer.outputs[0]])
+    held = known_bytes(tensors[layer.inputs[0]]) + known_bytes(tensors[layer.outputs[0]])
     if held <= hardware.narrow_memory_bytes:
         return 1
     room = hardware.stripe_memory_bytes - held
@@ -58,8 +58,3 @@ def weight_fetches(tensors: Sequence[Tensor], layer: Layer, hardware: Hardware) 
 def streamed_ms(padded_bytes: float, hardware: Hardware) -> float:
     """Time of parameters streamed at the host's rate, the set-up of streaming left out."""
     return padded_bytes * hardware.stream_ms_per_mib / MIB
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.size_bytes or 0
-

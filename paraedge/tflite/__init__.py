@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from paraedge.tflite.estimate import model_bytes_estimate
 from paraedge.tflite.read import parse_graph, read_graph
-from paraedge.tflite.versions import lowest_version
 from paraedge.tflite.write import write_model
 
-__all__ = ["lowest_version", "model_bytes_estimate", "parse_graph", "read_graph", "write_model"]
+__all__ = ["model_bytes_estimate", "parse_graph", "read_graph", "write_model"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paraedge.core.graph import FileWeights, LayerGraph, Tensor, Weights
 
 FILE_BYTES_LIMIT = 2**31 - 2**20
-"""Largest file written: a FlatBuffer's offsets are signed 32 bits (2 GiB - 1); the last MiB is for the estimate's error."""
+"""Largest file written: a FlatBuffer's offsets are signed 32 bits (2 GiB - 1); the last MiB covers the estimate."""
 
 BUFFER_ALIGNMENT_BYTES = 16
 """`force_align` of `Buffer.data` in TFLite's schema."""

@@ -1,7 +1,7 @@
 """A bounds-checked view of a FlatBuffer: any bytes give values or BadModelFile, with bounded time and memory.
 
 Layout: https://flatbuffers.dev/internals. FlatBuffers' own Python reader trusts the file: a vector may claim 2^31
-elements, and thousands of tables may share one large vector. So bounds and the sum of all that is read are checked here.
+elements, and thousands of tables may share one large vector. So bounds and the sum of what is read are checked here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from paraedge.core.errors import BadModelFile
 
 ITEMS_LIMIT: Final = 4_000_000
 """Most items (vector elements, 16 for a table) read from one file: some 300 MB as Python objects. ResNet-50: 60,000."""
+
+SLOTS: Final = 16
+"""Fields kept of a table's layout, which may claim 32,000; our highest is `Operator.builtin_options_2`, 12."""
 
 BYTES_PER_ITEM = {"b": 1, "B": 1, "?": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8, "d": 8}
 
@@ -69,7 +72,8 @@ class Table:
         vtable_bytes = int(source.number("H", vtable))
         if vtable_bytes < 4 or vtable_bytes % 2 or vtable + vtable_bytes > source.size:
             raise BadModelFile(f"truncated or damaged: a table layout of {vtable_bytes} bytes at byte {vtable}")
-        fields: tuple[int, ...] = struct.unpack_from(f"<{vtable_bytes // 2 - 2}H", source.data, vtable + 4)
+        count = min(vtable_bytes // 2 - 2, SLOTS)
+        fields: tuple[int, ...] = struct.unpack_from(f"<{count}H", source.data, vtable + 4)
         self.fields = fields
 
     def _field(self, slot: int) -> int | None:

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from paraedge.core.errors import BadInput, BadModelFile
 from paraedge.core.graph import OptionValue
-from paraedge.tflite.flatbuffer import Table
+from paraedge.tflite.flatbuffer import Source, Table
 from paraedge.tflite.schema import ENUM_OF_FIELD, names, numbers, option_fields
 
 ELEMENTS_LIMIT = 4096
@@ -26,21 +26,28 @@ def read_options(table: Table, options: str) -> dict[str, OptionValue]:
     fields = option_fields(options)
     if not fields:
         return {}
+    table.source.charge(4 * len(fields))
     reader: Any = getattr(schema, options)()
     reader.Init(table.source.data, table.position)
-    values = {field: _read_field(reader, attribute[0].upper() + attribute[1:]) for field, attribute in fields.items()}
+    values = {field: _read_field(table.source, reader, _method(attribute)) for field, attribute in fields.items()}
     return {field: _enum_name(field, value) for field, value in values.items()}
 
 
-def _read_field(reader: Any, method: str) -> OptionValue:
+def _method(attribute: str) -> str:
+    return attribute[0].upper() + attribute[1:]
+
+
+def _read_field(source: Source, reader: Any, method: str) -> OptionValue:
     length = getattr(reader, f"{method}Length", None)
     if length is not None:
         count = length()
         if count > ELEMENTS_LIMIT:
             raise BadModelFile(f"damaged: an option {method} of {count} elements")
+        source.charge(count)
         return tuple(getattr(reader, f"{method}AsNumpy")().tolist()) if count else ()
     value = getattr(reader, method)()
     if isinstance(value, bytes):
+        source.charge(len(value) // 8)
         return value[:ELEMENTS_LIMIT].decode("utf-8", errors="replace")
     return value if isinstance(value, int | float) else None
 

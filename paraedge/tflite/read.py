@@ -1,4 +1,4 @@
-""".tflite -> LayerGraph. Any bytes give a graph or BadModelFile; weights stay in the file. Field numbers: schema.fbs."""
+""".tflite -> LayerGraph. Any bytes give a graph or BadModelFile; weights aren't read. Slots: schema.fbs."""
 
 from __future__ import annotations
 
@@ -199,9 +199,10 @@ def _check_ids(ids: tuple[int, ...], low: int, high: int, where: str) -> None:
 def _check_order(tensors: Sequence[Tensor], layers: Sequence[Layer], inputs: tuple[int, ...]) -> None:
     """Every tensor is made once, and before it is read. State tensors are neither inputs nor made by a layer."""
     maker: dict[int, int] = {}
+    given = set(inputs)
     for index, layer in enumerate(layers):
         for tensor_id in layer.outputs:
-            if tensor_id in maker or tensor_id in inputs or tensors[tensor_id].weights is not None:
+            if tensor_id in maker or tensor_id in given or tensors[tensor_id].weights is not None:
                 raise BadModelFile(f"layer {index} ({layer.op}) makes tensor {tensor_id}, which is there already")
             maker[tensor_id] = index
     for index, layer in enumerate(layers):

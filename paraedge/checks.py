@@ -1,0 +1,67 @@
+"""What a sweep file's keys outside its grids may be: each check in code, and in words for its error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from paraedge.core.device import Kernels
+
+FOLDER_NAME = (
+    "up to 100 letters, digits, '-', '_' or '.', beginning with a letter or digit: it names the results' folder"
+)
+
+
+def is_folder_name(value: object) -> bool:
+    """Fit to name a folder on any system."""
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value) is not None
+
+
+def is_device_name(value: object) -> bool:
+    """Might be a device's name; which there are is the drivers' to say."""
+    return isinstance(value, str) and value.strip() == value != ""
+
+
+def is_thread_count(value: object) -> bool:
+    """A number of threads."""
+    return type(value) is int and 1 <= value <= 1024
+
+
+def is_kernels(value: object) -> bool:
+    """One of the kernels that LiteRT is asked for."""
+    return isinstance(value, str) and value in get_args(Kernels)
+
+
+def _is_positive_int(value: object) -> bool:
+    return type(value) is int and 1 <= value < 2**63
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_number(value) and 0 < value <= MOST_SECONDS
+
+
+def _is_seed(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+MOST_SECONDS = 1e6
+_COUNT = (_is_positive_int, "a whole number, 1 or more")
+_POSITIVE = (_is_positive, "a number above 0 and at most a million")
+SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "rounds": _COUNT,
+    "time_budget_s": _POSITIVE,
+    "precision": (lambda value: _is_number(value) and 0 < value < 1, "a number between 0 and 1, as 0.01 for 1 %"),
+    "warm_up_s": (lambda value: _is_number(value) and 0 <= value <= MOST_SECONDS, "a number, 0 to a million"),
+    "min_blocks": _COUNT,
+    "block_ms": _POSITIVE,
+    "max_invokes": _COUNT,
+    "timeout_s": _POSITIVE,
+    "memory_mb": _COUNT,
+    "seed": (_is_seed, "a whole number, 0 or more"),
+}
+"""The keys of [measure] that are MeasureSettings' fields: what is good, in code and in words."""

@@ -1,0 +1,143 @@
+"""The page: one file with everything in it, and the figures as files beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import matplotlib
+
+import paraedge
+from paraedge.archive import Campaign
+from paraedge.core.errors import BadInput
+from paraedge.report import style
+from paraedge.report.canvas import Panel, Picture, save
+from paraedge.report.data import ReportData, campaign_name, gather
+from paraedge.report.findings import headlines
+from paraedge.report.sections import Section, sections
+from paraedge.report.setup import Setup, environment_facts, section, setup, words
+from paraedge.report.tables import Table
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownSection:
+    """A section with its panels saved."""
+
+    id: str
+    short: str
+    title: str
+    texts: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+    tables: tuple[Table, ...]
+    holes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What the template shows."""
+
+    title: str
+    lead: str
+    version: str
+    findings: tuple[str, ...]
+    no_findings: str
+    warnings: tuple[str, ...]
+    setups: tuple[Setup, ...]
+    sections: tuple[ShownSection, ...]
+
+
+def write_report(campaigns: Sequence[Campaign], out: Path) -> Path:
+    """Write `out`/report.html and `out`/figures/, and return the page's path.
+
+    A campaign without rows, or with nothing but failures, gets a page that says so. Raises BadInput for no campaign and
+    for an `out` that can't be a folder.
+    """
+    if not campaigns:
+        raise BadInput("a report needs at least one campaign; give its folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{out} can't be a folder for the report: {error.strerror}") from None
+    with matplotlib.rc_context(style.settings()):
+        data = gather(campaigns)
+        shown = _save(sections(data), out)
+    page = Page(
+        title=_title(data),
+        lead=_lead(data),
+        version=paraedge.__version__,
+        findings=tuple(headlines(data)),
+        no_findings="No point has a result, so there is nothing to find. The reasons are under Failures.",
+        warnings=tuple(_warnings(data)),
+        setups=tuple(setup(data, place) for place in range(len(campaigns))),
+        sections=shown,
+    )
+    path = out / PAGE
+    path.write_text(render(page), encoding="utf-8")
+    return path
+
+
+def render(page: Page) -> str:
+    """The page as HTML; every text in it is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("paraedge.report"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template("report.html.j2").render(page=page)
+
+
+def _save(made: Sequence[Section], out: Path) -> tuple[ShownSection, ...]:
+    """Every panel as files; a name that comes twice gets a number."""
+    taken: dict[str, int] = {}
+    shown = []
+    for one in made:
+        pictures = []
+        for panel in one.panels:
+            name = re.sub(r"[^a-z0-9]+", "-", panel.name.lower()).strip("-")
+            taken[name] = taken.get(name, 0) + 1
+            name += f"-{taken[name]}" if taken[name] > 1 else ""
+            pictures.append(save(Panel(name=name, text=panel.text, figure=panel.figure), out))
+        shown.append(
+            ShownSection(
+                id=one.id, short=one.short, title=one.title, texts=one.texts, pictures=tuple(pictures), tables=one.tables,
+                holes=one.holes,
+            )
+        )  # fmt: skip
+    return tuple(shown)
+
+
+def _title(data: ReportData) -> str:
+    names = [campaign_name(data.campaigns, place) for place in range(len(data.campaigns))]
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _lead(data: ReportData) -> str:
+    models = data.points["spec_id"].nunique()
+    parts = [f"{models} generated model{'' if models == 1 else 's'} of {_join(data.families)}"] if models else ["No points yet"]
+    for kind, series in (("measured", data.measured), ("simulated", data.simulated)):
+        if series:
+            parts.append(f"{kind} on {_join([one.label for one in series])}")
+    machine = dict(environment_facts(section(data.campaigns[0].meta, "environment"))).get("Processor")
+    text = ", ".join(parts)
+    if machine and data.measured:
+        text += f". Host: {words(machine)}"
+    return text + "."
+
+
+def _join(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _warnings(data: ReportData) -> list[str]:
+    found = []
+    if data.simulated and data.measured:
+        found.append(
+            "Simulated figures come from a performance model with its own errors, not from a device. "
+            "They are drawn hollow and named simulated wherever they appear."
+        )
+    elif data.simulated:
+        found.append("Nothing here was measured: every figure comes from a performance model.")
+    return found

@@ -1,0 +1,260 @@
+"""Sweep file -> ordered ModelSpecs. A sweep is TOML: a name, devices, how to measure, and one or more grids.
+
+    name = "example"
+    devices = ["cpu", "sim-edgetpu-usb3"]
+
+    [measure]
+    rounds = 3
+    threads = [1, 2]
+
+    [[grid]]
+    family = "fc"
+    layer = 4                                  # a value
+    node = { min = 32, max = 8192, times = 2 }   # or { min, max, plus }
+    batch = [1, 8]                             # a list of values
+
+Points come in the file's order, the last key varying fastest. Every error is one line that names the file, the key
+(`grid[1]` is the first grid) and what would be right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from paraedge.checks import FOLDER_NAME, SETTINGS, is_device_name, is_folder_name, is_kernels, is_thread_count
+from paraedge.core.device import Kernels, MeasureSettings
+from paraedge.core.errors import BadInput, short
+from paraedge.core.spec import ModelSpec, ParamValue
+from paraedge.grid import COMMON, Grid, Values, points_of, size_of
+from paraedge.models import FAMILIES, check_common
+from paraedge.models.params import check_value
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MOST_FILE_BYTES = 2**20
+"""A sweep is a page of text; whatever is longer was named by mistake."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A sweep as its file has it: what to sample, where and how. `text` is the file's own."""
+
+    name: str
+    devices: tuple[str, ...]
+    measure: MeasureSettings
+    threads: tuple[int, ...]
+    kernels: tuple[Kernels, ...]
+    grids: tuple[Grid, ...]
+    text: str
+    source: str
+
+    def size(self) -> int:
+        """Number of points, without expanding them."""
+        return size_of(self.grids)
+
+    def points(self) -> Iterator[ModelSpec]:
+        """The points in order, each once, lazily."""
+        return points_of(self.grids)
+
+
+def load_sweep(path_or_name: str | Path) -> Sweep:
+    """Read a sweep file, or a shipped sweep by its name (`quick`). Raises BadInput for what can't be read as one."""
+    path, name, shipped = Path(path_or_name), str(path_or_name), shipped_sweeps()
+    if not os.path.isfile(path) and name in shipped:
+        path = shipped[name]
+    if not os.path.lexists(path):
+        raise BadInput(f"no sweep file {short(name, 200)}, nor a shipped sweep of that name{_hint(name, shipped)}")
+    if not os.path.isfile(path):
+        raise BadInput(f"{path} is not a file: name a sweep file, or one of {', '.join(shipped)}")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_FILE_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"{path} can't be read: {error.strerror}") from None
+    if len(data) > MOST_FILE_BYTES:
+        raise BadInput(f"{path} is over 1 MiB: a sweep file is a page of TOML")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is not text: a sweep file is TOML in UTF-8") from None
+    return parse_sweep(text, source=str(path))
+
+
+def shipped_sweeps() -> dict[str, Path]:
+    """The sweeps that come with paraedge, by name: of the checkout, or in a wheel of the package's data."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "shipped" / "sweeps", package.parent / "sweeps"):
+        found = sorted(folder.glob("*.toml"))
+        if found:
+            return {path.stem: path for path in found}
+    return {}
+
+
+def parse_sweep(text: str, *, source: str) -> Sweep:
+    """A sweep from the TOML `text`; `source` names it in errors. Raises BadInput, one line, for anything wrong."""
+    if not text.strip():
+        raise BadInput(f"{source} is empty: a sweep needs a name, devices and a [[grid]]")
+    try:
+        table = tomllib.loads(text.replace("\r\n", "\n"))
+    except (ValueError, RecursionError) as error:  # also whole numbers too long for Python, lists nested too deep
+        raise BadInput(f"{source} is not TOML: {short(error, 200)}") from None
+    return _Reader(source).sweep(table, text)
+
+
+class _Reader:
+    """Checks one file's tables; knows the file's name so that every error has it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def sweep(self, table: Mapping[str, Any], text: str) -> Sweep:
+        self.known(table, ("name", "devices", "measure", "grid"), "", needed=("name", "devices", "grid"))
+        measure = table.get("measure", {})
+        if not isinstance(measure, dict):
+            self.bad("measure", measure, "a table: [measure]")
+        options = {"threads": measure.get("threads", 1), "kernels": measure.get("kernels", "xnnpack")}
+        return Sweep(
+            name=self.checked("name", table["name"], is_folder_name, FOLDER_NAME),
+            devices=self.strings("devices", table["devices"]),
+            measure=self.settings(measure),
+            threads=self.several("measure.threads", options["threads"], is_thread_count, "a whole number, 1 to 1024"),
+            kernels=self.several("measure.kernels", options["kernels"], is_kernels, "'xnnpack' or 'builtin'"),
+            grids=self.grids(table["grid"]),
+            text=text,
+            source=self.source,
+        )
+
+    def settings(self, table: Mapping[str, Any]) -> MeasureSettings:
+        self.known(table, (*SETTINGS, "threads", "kernels"), "measure.")
+        given = {key: value for key, value in table.items() if key in SETTINGS}
+        for key, value in given.items():
+            good, right = SETTINGS[key]
+            self.checked(f"measure.{key}", value, good, right)
+        return dataclasses.replace(MeasureSettings(), **given)
+
+    def grids(self, tables: object) -> tuple[Grid, ...]:
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self.bad("grid", tables, "one or more tables: [[grid]]")
+        if not tables:
+            self.fail("has no grid: add one or more [[grid]] tables")
+        return tuple(self.grid(f"grid[{number}]", table) for number, table in enumerate(tables, start=1))
+
+    def grid(self, where: str, table: Mapping[str, Any]) -> Grid:
+        if "family" not in table:
+            self.fail(f"{where}.family is missing: one of {', '.join(FAMILIES)}")
+        family = table["family"]
+        if not isinstance(family, str) or family not in FAMILIES:
+            self.fail(f"{where}.family = {short(repr(family), 60)}: unknown{_hint(family, FAMILIES)}")
+        params = FAMILIES[family].params
+        fields = {field.name: field.default for field in dataclasses.fields(params)}
+        needed = tuple(name for name, default in fields.items() if default is dataclasses.MISSING)
+        self.known(table, ("family", *fields, *COMMON), f"{where}.", needed=needed)
+        given = {key: self.axis(where, family, key, value) for key, value in table.items() if key != "family"}
+        defaults: dict[str, Any] = {**fields, "batch": 1, "precision": "int8", "seed": 0}
+        axes: dict[str, Values] = {key: (value,) for key, value in defaults.items() if key not in given}
+        grid = Grid(family=family, axes={**axes, **given})
+        try:
+            next(grid.points())
+        except BadInput as error:
+            self.fail(f"{where}: {error}")
+        return grid
+
+    def axis(self, where: str, family: str, key: str, value: object) -> Values:
+        """The values of one key: a value, a list of values, or a range."""
+        name = f"{where}.{key}"
+        is_list = key not in COMMON and FAMILIES[family].params.__dataclass_fields__[key].metadata["kind"] == "counts"
+        if isinstance(value, dict):
+            low, high = self.bounds(name, value)
+            values: Values = self.range(name, value, low, high)
+            ends: Iterable[object] = (low, high)
+        else:
+            nested = is_list and isinstance(value, list) and any(isinstance(item, list) for item in value)
+            items = value if isinstance(value, list) and (nested or not is_list) else [value]
+            if not items:
+                self.fail(f"{name} = []: an empty list has no points; give one value or more")
+            ends = [tuple(item) if is_list and isinstance(item, list) else item for item in items]
+            values = ()
+        for item in ends:
+            right = check_common(key, item) if key in COMMON else check_value(FAMILIES[family].params, key, item)
+            if right is not None:
+                self.bad(name, list(item) if isinstance(item, tuple) else item, right)
+        return values or tuple(dict.fromkeys(_as_values(ends)))
+
+    def bounds(self, name: str, table: Mapping[str, Any]) -> tuple[int, int]:
+        self.known(table, ("min", "max", "times", "plus"), f"{name}.", needed=("min", "max"))
+        for key, value in table.items():
+            if type(value) is not int:
+                self.bad(f"{name}.{key}", value, "a whole number")
+        if ("times" in table) == ("plus" in table):
+            self.fail(f"{name}: a range has min, max and either times or plus, as {{ min = 1, max = 8, times = 2 }}")
+        if table["min"] > table["max"]:
+            self.fail(f"{name}: the range is empty, its min {table['min']} is above its max {table['max']}")
+        return table["min"], table["max"]
+
+    def range(self, name: str, table: Mapping[str, Any], low: int, high: int) -> Values:
+        if "plus" in table:
+            if table["plus"] < 1:
+                self.bad(f"{name}.plus", table["plus"], "1 or more")
+            return range(low, high + 1, table["plus"])
+        if table["times"] < 2:
+            self.bad(f"{name}.times", table["times"], "2 or more, or the range would never end")
+        if low < 1:
+            self.bad(f"{name}.min", low, "1 or more where a range multiplies")
+        values = [low]
+        while values[-1] * table["times"] <= high:
+            values.append(values[-1] * table["times"])
+        return tuple(values)
+
+    def strings(self, name: str, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            self.bad(name, value, 'a list of names, as ["cpu"]')
+        return self.several(name, value, is_device_name, "a device's name, as 'cpu'; see `paraedge devices`")
+
+    def several(self, name: str, value: Any, good: Callable[[object], bool], right: str) -> tuple[Any, ...]:
+        """A value or a list of at least one, each once."""
+        items = value if isinstance(value, list) else [value]
+        if not items:
+            self.fail(f"{name} = []: give at least one")
+        return tuple(dict.fromkeys(self.checked(name, item, good, right) for item in items))
+
+    def checked(self, name: str, value: Any, good: Callable[[object], bool], right: str) -> Any:
+        return value if good(value) else self.bad(name, value, right)
+
+    def known(self, table: Mapping[str, Any], keys: tuple[str, ...], prefix: str, needed: tuple[str, ...] = ()) -> None:
+        """Fail for the first key that isn't known or, after that, that is needed and isn't there."""
+        for key in table:
+            if key not in keys:
+                self.fail(f"{prefix}{short(key, 60)} is unknown{_hint(key, keys)}")
+        for key in needed:
+            if key not in table:
+                self.fail(f"{prefix}{key} is missing")
+
+    def bad(self, name: str, value: object, right: str) -> NoReturn:
+        self.fail(f"{name} = {short(_toml(value), 60)}: must be {right}")
+
+    def fail(self, message: str) -> NoReturn:
+        raise BadInput(f"{self.source}: {message}")
+
+
+def _as_values(items: Iterable[Any]) -> Iterator[ParamValue]:
+    yield from items  # each was checked before
+
+
+def _hint(word: object, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1) if isinstance(word, str) else []
+    return f": did you mean {near[0]!r}?" if near else f": one of {', '.join(names)}"
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
