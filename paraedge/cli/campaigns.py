@@ -117,6 +117,8 @@ def _built(grid: Sweep, folder: Path) -> Iterator[dict[str, object]]:
 
 def _by_device(folder: Path) -> list[dict[str, object]]:
     """One row a device with its options, in the order of the campaign."""
+    import pandas
+
     from paraedge.archive import read_campaign
 
     runs = read_campaign(folder).runs
@@ -127,7 +129,7 @@ def _by_device(folder: Path) -> list[dict[str, object]]:
         options = [
             f"{name}={_whole(value)}"
             for name, value in zip(keys[1:], values[1:], strict=True)
-            if value == value and value is not None
+            if not pandas.isna(value)
         ]
         rows.append(
             {

@@ -87,7 +87,7 @@ def _calibrate(invoke: Invoke, single_ns: float, settings: MeasureSettings, cloc
     """Invokes that a block needs. Untimed runs settle it before the first block: no block is dropped for its length."""
     block_ns = _block_ns(settings)
     invokes, done = max(1, math.ceil(BLOCK_MARGIN * block_ns / single_ns)), 0
-    if single_ns >= block_ns:
+    if single_ns >= max(block_ns, settings.time_budget_s * SECOND_NS / 10):  # another untimed run would cost much
         return 1, 0
     while True:
         duration_ns = _run(invoke, invokes, clock)
@@ -167,15 +167,16 @@ def median_ranks(count: int) -> tuple[int, int] | None:
     Needs no assumption on the distribution: the number of values below the median is binomial(count, 1/2). None below
     6 values, where even the extremes cover less. Source: Conover, Practical Nonparametric Statistics, section 3.2.
     """
-    if count > 400:  # the normal approximation is exact to a rank here
+    if count > MOST_BLOCKS:  # where 0.5**count is no longer a number; the normal approximation is within a rank
         low = math.floor((count - 1.96 * math.sqrt(count)) / 2) - 1
         return low, count - 1 - low
-    tail, low = 0.0, -1
+    term, tail, low = 0.5**count, 0.0, -1
     for successes in range(count // 2):
-        tail += math.comb(count, successes) / 2**count
+        tail += term
         if tail > 0.025:
             break
         low = successes
+        term *= (count - successes) / (successes + 1)
     return None if low < 0 else (low, count - 1 - low)
 
 

@@ -59,7 +59,7 @@ def test_samples_are_the_blocks(tmp_path: Path, make: Make, open_archive: Open) 
     row = make(5, blocks=4)
     with open_archive(tmp_path / "c") as archive:
         archive.append(row)
-    _, *lines = csv.reader((tmp_path / "c" / "samples.csv").open(newline="").read().splitlines())
+    _, *lines = csv.reader((tmp_path / "c" / "samples.csv").read_text().splitlines())
     assert lines == [[row.run_id, str(i), str(b.invokes), str(b.duration_ns)] for i, b in enumerate(row.blocks)]
 
 

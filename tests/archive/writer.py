@@ -1,4 +1,4 @@
-"""A process that appends rows as fast as it can, to be killed: `writer.py FOLDER ROWS`. Prints each node once it is there."""
+"""Append rows as fast as can be, to be killed: `writer.py FOLDER ROWS`. Prints each node once its row is there."""
 
 from __future__ import annotations
 

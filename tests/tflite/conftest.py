@@ -13,6 +13,7 @@ SMALL: dict[str, tuple[str, dict[str, object]]] = {
     "fc": ("fc", {"input": 64, "layer": 4, "node": 48, "output": 10}),
     "fc-widths": ("fc", {"input": 33, "widths": (17, 64, 5)}),
     "residual": ("cnn", {"kind": "residual", "block": 1, "filter": 8, "image": 33, "output": 10}),
+    "residual-wide-mean": ("cnn", {"kind": "residual", "block": 1, "filter": 4, "image": 129, "output": 3}),
     "bottleneck": ("cnn", {"kind": "bottleneck", "block": 2, "filter": 4, "image": 32, "output": 10}),
     "conv-stack": ("conv_stack", {"layer": 3, "kernel": 3, "image": 16, "channel": 3, "filter": 8}),
     "conv-even-kernel": ("conv_stack", {"layer": 2, "kernel": 4, "image": 9, "channel": 5, "filter": 7}),

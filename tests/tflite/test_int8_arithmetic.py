@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from paraedge import models
 from paraedge.core.graph import Layer, LayerGraph, Tensor
+from paraedge.core.spec import ModelSpec
 from paraedge.tflite import write_model
 
 Array = np.ndarray
@@ -28,8 +30,12 @@ def fixed_point(real: float) -> tuple[int, int]:
 
 
 def rescale(sums: Array, real: float) -> Array:
-    """sums * real, rounded twice: to the nearest of the doubled high product, then of the right shift."""
-    multiplier, shift = fixed_point(real)
+    """sums * real in fixed point, rounded twice."""
+    return multiply(sums, *fixed_point(real))
+
+
+def multiply(sums: Array, multiplier: int, shift: int) -> Array:
+    """sums * multiplier / 2^31 * 2^shift: the doubled high product to the nearest, then the right shift to the nearest."""
     product = sums.astype(np.int64) * 2 ** max(shift, 0) * multiplier
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
     high = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))  # C divides towards zero
@@ -112,7 +118,9 @@ def mean(graph: LayerGraph, layer: Layer, value: Values) -> Array:
     x, output = graph.tensors[layer.inputs[0]], graph.tensors[layer.outputs[0]]
     assert x.quantization == output.quantization
     sums = centred(value(layer.inputs[0]), x).sum(axis=tuple(value(layer.inputs[1]).tolist()))
-    means = rescale(sums, 1 / (x.shape[1] * x.shape[2]))
+    count = x.shape[1] * x.shape[2]
+    bits = int(math.log2(count))  # the number of elements is divided into the multiplier of equal scales, 2^30 and 1
+    means = multiply(sums, (1 << 30 + bits) // count, 1 - bits)
     return np.clip(means + output.quantization.zero_points[0], -128, 127).astype(np.int8)
 
 
@@ -147,3 +155,31 @@ def test_every_layer_equals_numpy(int8_graph: LayerGraph, seed: int) -> None:
         expected = REFERENCE[layer.op](int8_graph, layer, interpreter.get_tensor)
         actual = interpreter.get_tensor(layer.outputs[0])
         np.testing.assert_array_equal(actual, expected, err_msg=f"layer {index} {layer.op}")
+
+
+def test_a_wrong_multiplier_is_noticed(monkeypatch: pytest.MonkeyPatch, int8_graph: LayerGraph) -> None:
+    monkeypatch.setitem(globals(), "rescale", lambda sums, real: np.floor(sums * real).astype(np.int64))
+    interpreter = run_reference_kernels(int8_graph, 0)
+    value = interpreter.get_tensor
+    pairs = [(value(layer.outputs[0]), REFERENCE[layer.op](int8_graph, layer, value)) for layer in int8_graph.layers]
+    assert not all(np.array_equal(actual, expected) for actual, expected in pairs)
+
+
+@pytest.mark.parametrize(
+    ("family", "params"),
+    [
+        ("fc", {"input": 64, "layer": 64, "node": 128, "output": 128}),
+        ("cnn", {"kind": "residual", "block": 3, "filter": 16, "image": 64, "output": 128}),
+        ("cnn", {"kind": "bottleneck", "block": 3, "filter": 8, "image": 64, "output": 128}),
+        ("conv_stack", {"layer": 12, "kernel": 3, "image": 24, "channel": 3, "filter": 16}),
+        ("matmul", {"n": 256}),
+    ],
+)
+def test_activations_keep_their_spread(family: str, params: dict[str, object]) -> None:
+    spec = ModelSpec(family=family, params=models.FAMILIES[family].params(**params))
+    graph = models.build_graph(spec)
+    interpreter = run_reference_kernels(graph, 0)
+    for index, layer in enumerate(graph.layers):
+        values = interpreter.get_tensor(layer.outputs[0])
+        assert len(np.unique(values)) >= 16, (index, layer.op)
+        assert np.mean((values == 127) | (values == -128)) < 0.9, (index, layer.op)

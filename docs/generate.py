@@ -1,0 +1,76 @@
+"""Compare what the docs say with what the program does, or with `--write` write it anew. Exit code 1: they differ.
+
+Two texts are made: `docs/cli.md` from the commands' help, and the README's transcript, a block of lines that begin with
+`$ paraedge`, by running them in an empty folder. Numbers differ from run to run; all else has to be the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+README = REPOSITORY / "README.md"
+REFERENCE = REPOSITORY / "docs" / "cli.md"
+TRANSCRIPT = re.compile(r"(?<=```console\n)\$ paraedge .*?(?=```)", re.DOTALL)
+DURATION = re.compile(r"\d+ (?:h \d+ min|min \d+ s|s)\b")
+NUMBER = re.compile(r"\d[\d.]*(?:e[-+]?\d+)?")
+
+
+def run_transcript(old: str) -> str:
+    """`old` with the output of its commands as they are now. What goes to stderr (progress) is not part of it."""
+    parts: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for line in old.splitlines():
+            if line.startswith("$ paraedge "):
+                command = [sys.executable, "-m", "paraedge", *line.split()[2:]]
+                result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+                if result.returncode:
+                    raise SystemExit(f"{line}: exit code {result.returncode}: {result.stderr}")
+                parts.append(f"{line}\n{result.stdout}")
+    return "".join(parts)
+
+
+def masked(text: str) -> list[str]:
+    """Lines without what changes from run to run: numbers, durations, and the widths that follow from them."""
+    plain = NUMBER.sub("#", DURATION.sub("#", text))
+    return [" ".join(line.split()) for line in plain.splitlines()]
+
+
+def reference() -> str:
+    """The text that docs/cli.md should have."""
+    from paraedge.cli import app
+    from paraedge.cli.reference import markdown
+
+    return markdown(app)
+
+
+def compare(name: str, old: list[str], new: list[str]) -> bool:
+    """Whether both are the same; says where they are not."""
+    print(*difflib.unified_diff(old, new, f"{name} as written", f"{name} as it is", lineterm=""), sep="\n", end="")
+    return old == new
+
+
+def main() -> None:
+    readme = README.read_text(encoding="utf-8")
+    found = TRANSCRIPT.search(readme)
+    if found is None:
+        raise SystemExit("README.md has no transcript: a ```console block that begins with `$ paraedge`")
+    transcript = run_transcript(found.group())
+    if "--write" in sys.argv[1:]:
+        README.write_text(readme.replace(found.group(), transcript), encoding="utf-8")
+        REFERENCE.write_text(reference(), encoding="utf-8")
+        return
+    same = compare("README.md", masked(found.group()), masked(transcript))
+    written = REFERENCE.read_text(encoding="utf-8")
+    same &= compare("docs/cli.md", written.splitlines(), reference().splitlines())
+    if not same:
+        raise SystemExit("\nthe docs and the program differ; `nox -s docs -- --write` writes them anew")
+
+
+if __name__ == "__main__":
+    main()

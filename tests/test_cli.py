@@ -1,0 +1,340 @@
+"""The commands from outside: exit codes, JSON and nothing else on stdout, help with an example, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import paraedge
+from paraedge.cli import app, output, progress
+from paraedge.core.errors import BadInput, DeviceBusy
+from paraedge.flow import Progress
+
+SIMULATED = "sim-edgetpu-usb3"
+SWEEP = f"""
+name = "tiny"
+devices = ["{SIMULATED}"]
+[[grid]]
+family = "fc"
+input = 64
+layer = [2, 3]
+node = {{ min = 32, max = 64, times = 2 }}
+output = 10
+"""
+LEAVES = [
+    ["run"], ["expand"], ["build"], ["devices"], ["doctor"], ["inspect"], ["predict"], ["report"], ["compare"],
+    ["analyze", "roofline"], ["analyze", "weights"], ["analyze", "speedup"], ["analyze", "heatmap"],
+]  # fmt: skip
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def as_json(*arguments: object) -> Any:
+    result = call(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(SWEEP)
+    return path
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("campaign")
+    (folder / "tiny.toml").write_text(SWEEP)
+    assert call("run", folder / "tiny.toml", "--out", folder / "out").exit_code == 0
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "tiny.toml").write_text(SWEEP)
+    rows = as_json("build", folder / "tiny.toml", "-o", folder)
+    return Path(rows[0]["path"])
+
+
+# --- help and exit codes ---
+
+
+@pytest.mark.parametrize("command", LEAVES, ids=" ".join)
+def test_help_has_an_example_and_json(command: list[str]) -> None:
+    result = call(*command, "--help")
+    assert result.exit_code == 0
+    assert f"paraedge {' '.join(command)}" in result.stdout.partition("Example:")[2]
+    assert "--json" in result.stdout
+
+
+def test_the_example_lines_are_commands_that_parse() -> None:
+    top = typer.main.get_command(app)
+    for command in LEAVES:
+        leaf: Any = top
+        for name in command:
+            leaf = leaf.commands[name]
+        lines = [line.split() for line in leaf.epilog.splitlines() if line.strip().startswith("paraedge ")]
+        assert lines
+        for line in lines:
+            at = line.index(command[-1]) + 1
+            leaf.make_context("paraedge", [*line[at:]])
+
+
+def test_version_and_no_command() -> None:
+    assert call("--version").stdout.strip() == paraedge.__version__
+    assert call().exit_code == 0
+    assert "Commands:" in call().stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nope"], ["run"], ["run", "--nope"], ["expand", "a", "b"], ["build", "quick"], ["analyze"], ["analyze", "nope"]],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_line_and_code_2(arguments: list[str]) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "--help" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (BadInput("say\nwhat is right"), 2, "say what is right"),
+        (DeviceBusy("cpu is held by process 7"), 1, "held by process 7"),
+        (FileNotFoundError(2, "No such file or directory", "x.toml"), 2, "x.toml"),
+        (OSError(28, "No space left on device", "runs.csv"), 1, "No space left"),
+        (KeyboardInterrupt(), 130, "run the same command to go on"),
+    ],
+)
+def test_errors_have_their_exit_code(
+    monkeypatch: pytest.MonkeyPatch, sweep: Path, error: BaseException, code: int, text: str
+) -> None:
+    def fail(*arguments: object, **named: object) -> None:
+        raise error
+
+    monkeypatch.setattr("paraedge.flow.run_campaign", fail)
+    result = call("run", sweep)
+    assert result.exit_code == code
+    assert text in result.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_bug_is_code_1(monkeypatch: pytest.MonkeyPatch, sweep: Path) -> None:
+    monkeypatch.setattr("paraedge.flow.run_campaign", lambda *a, **b: 1 / 0)
+    assert call("run", sweep).exit_code == 1
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "many.toml"
+    path.write_text(SWEEP.replace("[2, 3]", "{ min = 1, max = 400, plus = 1 }"))
+    shell = f"{sys.executable} -m paraedge expand {path} | head -1"
+    result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    assert result.stdout.startswith("spec_id")
+    assert "Traceback" not in result.stderr
+    assert "Exception" not in result.stderr
+
+
+# --- results ---
+
+
+def test_expand_lists_points_with_hand_computed_counts(sweep: Path) -> None:
+    points = as_json("expand", sweep)
+    assert [(p["layer"], p["node"]) for p in points] == [(2, 32), (2, 64), (3, 32), (3, 64)]
+    first = points[0]
+    assert first["macs"] == 64 * 32 + 32 * 32 + 32 * 10
+    assert first["parameters"] == first["macs"] + 32 + 32 + 10
+    assert call("expand", sweep).stdout.count("\n") == 5
+
+
+def test_build_writes_the_files_that_expand_foretold(sweep: Path, tmp_path: Path) -> None:
+    rows = as_json("build", sweep, "-o", tmp_path / "models")
+    sizes = {point["spec_id"]: point["file_bytes"] for point in as_json("expand", sweep)}
+    assert {row["spec_id"]: Path(row["path"]).stat().st_size for row in rows} == pytest.approx(sizes, rel=0.01)
+
+
+def test_run_and_resume(sweep: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = as_json("run", sweep, "--out", out)
+    assert (first["total"], first["done_before"], first["ok"], first["failed"]) == (4, 0, 4, 0)
+    assert all(Path(first[name]).is_file() for name in ("runs", "samples", "meta"))
+    assert first["devices"][0]["origin"] == "simulated"
+    again = as_json("run", sweep, "--out", out)
+    assert (again["done_before"], again["ok"]) == (4, 0)
+    text = call("run", sweep, "--out", out)
+    assert SIMULATED in text.stdout
+    assert str(out / "runs.csv") in text.stdout
+
+
+def test_run_takes_its_own_folder_by_default(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sweep.parent)
+    assert as_json("run", sweep, "--device", "sim-edgetpu-usb2")["folder"] == "results/tiny"
+    assert call("analyze", "heatmap", "tiny", "--x", "layer", "--y", "node").exit_code == 0
+
+
+def test_devices_and_doctor_say_what_is_here() -> None:
+    found = as_json("devices")
+    assert {"cpu", SIMULATED} <= {device["id"] for device in found if device["here"]}
+    assert all(device["origin"] in {"measured", "simulated"} for device in found if device["here"])
+    assert {finding["status"] for finding in as_json("doctor")} <= {"ok", "warn", "missing", "info"}
+    assert call("devices").exit_code == call("doctor").exit_code == 0
+
+
+def test_inspect_counts_what_the_model_holds(model: Path, sweep: Path) -> None:
+    point = next(p for p in as_json("expand", sweep) if p["spec_id"] == model.stem)
+    found = as_json("inspect", model)
+    assert found["totals"]["macs"] == point["macs"] == sum(op["macs"] for op in found["ops"])
+    assert found["totals"]["weight_bytes"] == point["weight_bytes"] == sum(op["weight_bytes"] for op in found["ops"])
+    assert found["ops"][0]["op"] == "FULLY_CONNECTED"
+    both = point["weight_bytes"] + found["totals"]["activation_bytes"]
+    assert found["totals"]["intensity"]["weights_and_activations_ops_per_byte"] == pytest.approx(
+        2 * point["macs"] / both
+    )
+    text = call("inspect", model)
+    assert text.stdout.count("FULLY_CONNECTED") == 3
+
+
+def test_predict_names_its_terms_and_its_origin(model: Path) -> None:
+    found = as_json("predict", model, "--device", SIMULATED, "--why")
+    assert found["origin"] == "simulated"
+    assert sum(found["terms"].values()) == pytest.approx(found["latency_ms"])
+    assert found["why"]
+    assert "(simulated)" in call("predict", model, "--device", SIMULATED).stdout
+
+
+def test_analyze_on_any_csv(tmp_path: Path) -> None:
+    base, new = tmp_path / "a.csv", tmp_path / "b.csv"
+    grid = [(layer, node) for layer in (1, 2, 4, 8) for node in (32, 64, 128)]
+    base.write_text("layer,node,rate\n" + "".join(f"{a},{b},{a * b}\n" for a, b in grid))
+    new.write_text("layer,node,rate\n" + "".join(f"{a},{b},{a * b * (4 if a > 1 else 0.5)}\n" for a, b in grid))
+    fit = as_json("analyze", "weights", base, "--features", "layer,node", "--target", "rate", "--log2", "--target-log2")
+    assert fit["groups"][0]["r2"] == pytest.approx(1.0)
+    found = as_json("analyze", "speedup", "--base", base, "--new", new, "--on", "layer,node", "--metric", "rate")
+    assert (found["count"], found["median"], found["share_above_1"]) == (12, 4.0, 0.75)
+    assert found["geometric_mean"] == pytest.approx(4**0.75 * 0.5**0.25)
+    drawn = as_json("analyze", "heatmap", base, "--x", "node", "--y", "layer", "--metric", "rate")
+    assert drawn["heatmaps"][0]["matrix"][0] == [32, 64, 128]
+    roofs = ["--ops", "layer", "--bytes", "node", "--latency", "rate", "--peak", "4", "--bandwidth", "2"]
+    assert as_json("analyze", "roofline", base, *roofs)["points"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["roofline"],
+        ["weights", "--features", "layer,node"],
+        ["heatmap", "--x", "layer", "--y", "node", "--where", f"device={SIMULATED}"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_analyze_on_a_campaign(campaign: Path, arguments: list[str]) -> None:
+    assert as_json("analyze", arguments[0], campaign, *arguments[1:])
+    assert call("analyze", arguments[0], campaign, *arguments[1:]).stdout
+
+
+def test_compare_with_itself_finds_no_change(campaign: Path) -> None:
+    found = as_json("compare", campaign, campaign)
+    assert found["counts"] == {"faster": 0, "slower": 0, "same": 4, "undecided": 0}
+    assert "4 same" in call("compare", campaign, campaign).stdout
+
+
+def test_report_prints_the_path_of_the_page(campaign: Path, tmp_path: Path) -> None:
+    result = call("report", campaign, "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.strip() == str(tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+# --- progress ---
+
+
+def events(count: int) -> Iterator[Progress]:
+    for done in range(1, count + 1):
+        yield Progress(
+            done=done, total=count, label=f"fc layer={done}", device="cpu", round=1, status="ok", elapsed_s=done / 100
+        )
+
+
+def test_progress_elsewhere_is_a_few_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.shown() as listener:
+        for event in events(1000):
+            listener(event)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert 1 <= len(err.splitlines()) <= 3
+    assert "1000/1000" in err
+
+
+def test_progress_on_a_terminal_is_a_bar_with_the_point_rate_and_time_left(sweep: Path) -> None:
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "paraedge", "run", str(sweep), "--out", str(sweep.parent / "out")]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=follower, text=True, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(leader, 65536)
+        except OSError:  # the child's end is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(leader)
+    assert child.communicate(timeout=60)[0]
+    text = shown.decode(errors="replace")
+    assert "4/4" in text
+    assert "points/s" in text
+    assert " left" in text
+
+
+def test_stopped_by_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "long.toml"
+    path.write_text(SWEEP.replace(f'["{SIMULATED}"]', '["cpu"]').replace("[2, 3]", "{ min = 1, max = 400, plus = 1 }"))
+    command = [sys.executable, "-m", "paraedge", "run", str(path), "--out", str(tmp_path / "out")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    runs = tmp_path / "out" / "runs.csv"
+    while child.poll() is None and not (runs.is_file() and runs.read_bytes().count(b"\n") > 1):
+        pass
+    os.killpg(child.pid, signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert err.strip().splitlines()[-1] == "paraedge: stopped; run the same command to go on"
+    assert "Traceback" not in err
+
+
+# --- formatting ---
+
+
+def test_json_has_no_nan_and_no_foreign_types() -> None:
+    assert output.plain({"a": float("nan"), "b": float("inf"), "c": (1, None), "d": Path("x")}) == {
+        "a": None, "b": None, "c": [1, None], "d": "x",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(8.4, "8 s"), (125, "2 min 05 s"), (11_400, "3 h 10 min")])
+def test_durations(seconds: float, text: str) -> None:
+    assert output.duration(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(None, ""), (5, "5 B"), (2048, "2.0 KiB"), (3 * 2**30, "3.00 GiB")])
+def test_bytes(count: int | None, text: str) -> None:
+    assert output.quantity_bytes(count) == text

@@ -1,0 +1,63 @@
+"""The docs say what the program does: the reference, the README's snippet, links, sessions, and the two commands."""
+
+from __future__ import annotations
+
+import ast
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from paraedge.cli import app
+from paraedge.cli.reference import markdown
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+SET_UP = "python3 -m venv .venv && .venv/bin/pip install nox && .venv/bin/nox -s"
+SESSIONS = {"sweep", "report", "tests", "bench", "lint", "types", "rules", "docs"}
+
+
+def test_the_reference_is_what_help_says() -> None:
+    written = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert written == markdown(app), "`nox -s docs -- --write` writes it anew"
+
+
+def test_the_readme_has_the_two_commands_and_ci_runs_the_second() -> None:
+    assert f"{SET_UP} sweep" in README
+    assert f"{SET_UP} tests" in README
+    script = REPOSITORY / ".ci" / "run"
+    commands = [
+        line for line in script.read_text().splitlines() if line.strip() and not line.startswith(("#", "set", "cd"))
+    ]
+    assert commands == [f"{SET_UP} tests"]
+    assert script.stat().st_mode & stat.S_IXUSR
+
+
+def test_each_session_has_a_docstring() -> None:
+    tree = ast.parse((REPOSITORY / "noxfile.py").read_text(encoding="utf-8"))
+    functions = {node.name: ast.get_docstring(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert set(functions) == SESSIONS
+    assert all(functions.values())
+
+
+def test_the_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert snippets
+    monkeypatch.chdir(tmp_path)
+    for snippet in snippets:
+        exec(compile(snippet, "README.md", "exec"), {})  # noqa: S102 the snippet is ours
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    inside = [link for link in links if "://" not in link]
+    assert [link for link in inside if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_lists_every_command() -> None:
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    for name in {*names, "analyze"}:
+        assert f"`paraedge {name}" in README
