@@ -22,7 +22,7 @@ devices = ["cpu"]
 
 [measure]
 rounds = 1
-time_budget_s = 60
+time_budget_s = 1
 precision = 0.000001
 warm_up_s = 0
 max_invokes = 100

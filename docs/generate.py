@@ -51,11 +51,13 @@ def reference() -> str:
 
 def compare(name: str, old: list[str], new: list[str]) -> bool:
     """Whether both are the same; says where they are not."""
-    print(*difflib.unified_diff(old, new, f"{name} as written", f"{name} as it is", lineterm=""), sep="\n", end="")
+    lines = difflib.unified_diff(old, new, f"{name} as written", f"{name} as it is", lineterm="")
+    sys.stdout.writelines(f"{line}\n" for line in lines)
     return old == new
 
 
 def main() -> None:
+    """Compare, or write."""
     readme = README.read_text(encoding="utf-8")
     found = TRANSCRIPT.search(readme)
     if found is None:

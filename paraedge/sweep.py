@@ -105,7 +105,7 @@ def parse_sweep(text: str, *, source: str) -> Sweep:
     if not text.strip():
         raise BadInput(f"{source} is empty: a sweep needs a name, devices and a [[grid]]")
     try:
-        table = tomllib.loads(text.replace("\r\n", "\n"))
+        table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also whole numbers too long for Python, lists nested too deep
         raise BadInput(f"{source} is not TOML: {short(error, 200)}") from None
     return _Reader(source).sweep(table, text)

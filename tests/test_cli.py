@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 import paraedge
-from paraedge.cli import app, output, progress
+from paraedge.cli import app
 from paraedge.core.errors import BadInput, DeviceBusy
-from paraedge.flow import Progress
 
 SIMULATED = "sim-edgetpu-usb3"
 SWEEP = f"""
@@ -260,81 +255,3 @@ def test_report_prints_the_path_of_the_page(campaign: Path, tmp_path: Path) -> N
     assert result.exit_code == 0, result.stderr
     assert result.stdout.strip() == str(tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size > 10_000
-
-
-# --- progress ---
-
-
-def events(count: int) -> Iterator[Progress]:
-    for done in range(1, count + 1):
-        yield Progress(
-            done=done, total=count, label=f"fc layer={done}", device="cpu", round=1, status="ok", elapsed_s=done / 100
-        )
-
-
-def test_progress_elsewhere_is_a_few_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.shown() as listener:
-        for event in events(1000):
-            listener(event)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert 1 <= len(err.splitlines()) <= 3
-    assert "1000/1000" in err
-
-
-def test_progress_on_a_terminal_is_a_bar_with_the_point_rate_and_time_left(sweep: Path) -> None:
-    leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "paraedge", "run", str(sweep), "--out", str(sweep.parent / "out")]
-    child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=follower, text=True, env={**os.environ, "TERM": "xterm"}
-    )
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            chunk = os.read(leader, 65536)
-        except OSError:  # the child's end is closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-    os.close(leader)
-    assert child.communicate(timeout=60)[0]
-    text = shown.decode(errors="replace")
-    assert "4/4" in text
-    assert "points/s" in text
-    assert " left" in text
-
-
-def test_stopped_by_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
-    path = tmp_path / "long.toml"
-    path.write_text(SWEEP.replace(f'["{SIMULATED}"]', '["cpu"]').replace("[2, 3]", "{ min = 1, max = 400, plus = 1 }"))
-    command = [sys.executable, "-m", "paraedge", "run", str(path), "--out", str(tmp_path / "out")]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    runs = tmp_path / "out" / "runs.csv"
-    while child.poll() is None and not (runs.is_file() and runs.read_bytes().count(b"\n") > 1):
-        pass
-    os.killpg(child.pid, signal.SIGINT)
-    _, err = child.communicate(timeout=60)
-    assert child.returncode == 130
-    assert err.strip().splitlines()[-1] == "paraedge: stopped; run the same command to go on"
-    assert "Traceback" not in err
-
-
-# --- formatting ---
-
-
-def test_json_has_no_nan_and_no_foreign_types() -> None:
-    assert output.plain({"a": float("nan"), "b": float("inf"), "c": (1, None), "d": Path("x")}) == {
-        "a": None, "b": None, "c": [1, None], "d": "x",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(8.4, "8 s"), (125, "2 min 05 s"), (11_400, "3 h 10 min")])
-def test_durations(seconds: float, text: str) -> None:
-    assert output.duration(seconds) == text
-
-
-@pytest.mark.parametrize(("count", "text"), [(None, ""), (5, "5 B"), (2048, "2.0 KiB"), (3 * 2**30, "3.00 GiB")])
-def test_bytes(count: int | None, text: str) -> None:
-    assert output.quantity_bytes(count) == text

@@ -221,14 +221,15 @@ def _least_squares(values: pd.DataFrame, kept: Sequence[str], target: str) -> tu
     from statsmodels.regression.linear_model import OLS
 
     matrix = np.column_stack([np.ones(len(values)), *(standardised(values[name]) for name in kept)])
+    orthogonal, _ = np.linalg.qr(matrix)
+    # a point with a leverage of 1 has no residual of its own: HC3 divides 0 by 0
+    known = float(np.max(np.sum(orthogonal**2, axis=1))) < 1 - RANK_TOLERANCE
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # a leverage of 1 divides by zero; the interval is then left empty
+        warnings.simplefilter("ignore")  # statsmodels warns of that division; `known` tells it
         fit = OLS(standardised(values[target]), matrix).fit(cov_type="HC3", use_t=True)
         intervals = np.asarray(fit.conf_int(0.05), dtype=float)
     found: dict[str, Weight] = {}
     for position, name in enumerate(kept, start=1):
-        low, high = (float(bound) for bound in intervals[position])
-        known = bool(np.isfinite(low) and np.isfinite(high))
-        value = float(fit.params[position])
-        found[name] = Weight(feature=name, value=value, low=low if known else None, high=high if known else None)
+        low, high = (float(bound) if known else None for bound in intervals[position])
+        found[name] = Weight(feature=name, value=float(fit.params[position]), low=low, high=high)
     return found, float(fit.rsquared)

@@ -89,15 +89,10 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 def _make_bar() -> Bar:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
-    return Progress(
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", markup=False),
-        TextColumn("{task.fields[point]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-        console=Console(stderr=True),
-        auto_refresh=False,
-        expand=False,
-    )
+    one_line = Column(no_wrap=True, overflow="ellipsis")  # the point comes last: it is what a narrow terminal cuts
+    text = "{task.completed}/{task.total}  {task.fields[rate]}  {task.fields[point]}"
+    columns = BarColumn(bar_width=16), TextColumn(text, markup=False, table_column=one_line)
+    return Progress(*columns, console=Console(stderr=True), auto_refresh=False)

@@ -45,8 +45,8 @@ class ModelSpec:
 
     @functools.cached_property
     def spec_id(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
-        return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:16]
+        """`s` and 15 hexadecimal digits of the SHA-256 of the canonical JSON; the letter keeps it text in spreadsheets."""
+        return "s" + hashlib.sha256(self.canonical_json().encode()).hexdigest()[:15]
 
     def label(self) -> str:
         """A short text for people: `fc layer=4 node=512`; never parsed."""

@@ -43,4 +43,5 @@ def current() -> Stage:
 
 def failure(error: BaseException) -> Failure:
     """The failure that `error` is at the current stage; its text is cut, LiteRT has put a whole model into one."""
-    return Failure(stage=_State.stage, error=type(error).__name__, message=short(error))
+    text = short(error) or ("an allocation failed" if isinstance(error, MemoryError) else "no message")
+    return Failure(stage=_State.stage, error=type(error).__name__, message=text)

@@ -26,8 +26,11 @@ Invoke: TypeAlias = Callable[[], object]
 FEWEST_BLOCKS = 3
 """Blocks timed of a model whose single invoke is longer than the time budget; `min_blocks` is for all others."""
 
-MOST_BLOCKS = 1000
-"""A long time budget makes longer blocks, not more of them: every block is a line on disk."""
+BLOCKS_A_LENGTH = 500
+"""After so many blocks the next ones are twice as long, and so on: every block is a line on disk."""
+
+EXACT_COUNT = 1000
+"""Up to so many values the ranks of the median's interval are computed exactly; 0.5**1075 is no longer a number."""
 
 BEAT_NS = 1_000_000_000
 """The watcher is told that we live about this often, so that a long measurement isn't taken for a hang."""
@@ -85,7 +88,7 @@ def _warm_up(invoke: Invoke, settings: MeasureSettings, clock: Clock, beat: Call
 
 def _calibrate(invoke: Invoke, single_ns: float, settings: MeasureSettings, clock: Clock) -> tuple[int, int]:
     """Invokes that a block needs. Untimed runs settle it before the first block: no block is dropped for its length."""
-    block_ns = _block_ns(settings)
+    block_ns = settings.block_ms * 1e6
     invokes, done = max(1, math.ceil(BLOCK_MARGIN * block_ns / single_ns)), 0
     if single_ns >= max(block_ns, settings.time_budget_s * SECOND_NS / 10):  # another untimed run would cost much
         return 1, 0
@@ -106,7 +109,7 @@ def _time_blocks(
     beat: Callable[[], None],
 ) -> tuple[tuple[Block, ...], StopReason]:
     budget_ns = settings.time_budget_s * SECOND_NS
-    block_ns = _block_ns(settings)
+    block_ns = settings.block_ms * 1e6
     min_blocks = max(1, settings.min_blocks)
     if single_ns > budget_ns:
         min_blocks = min(min_blocks, FEWEST_BLOCKS)
@@ -120,7 +123,9 @@ def _time_blocks(
         spent_ns += duration_ns
         total += invokes
         beat()
-        if duration_ns < block_ns:
+        if len(blocks) % BLOCKS_A_LENGTH == 0:
+            block_ns, invokes = 2 * block_ns, 2 * invokes
+        elif duration_ns < block_ns:
             invokes = _longer(invokes, duration_ns, block_ns)
         if len(blocks) < min_blocks:
             continue
@@ -145,10 +150,6 @@ def _longer(invokes: int, duration_ns: int, block_ns: float) -> int:
     return max(invokes + 1, math.ceil(invokes * factor))
 
 
-def _block_ns(settings: MeasureSettings) -> float:
-    return max(settings.block_ms * 1e6, settings.time_budget_s * SECOND_NS / MOST_BLOCKS)
-
-
 def relative_half_width(latencies: list[float]) -> float:
     """Half the 95 % interval of the median over the median, of sorted values; infinite below 6 values."""
     ranks = median_ranks(len(latencies))
@@ -167,7 +168,7 @@ def median_ranks(count: int) -> tuple[int, int] | None:
     Needs no assumption on the distribution: the number of values below the median is binomial(count, 1/2). None below
     6 values, where even the extremes cover less. Source: Conover, Practical Nonparametric Statistics, section 3.2.
     """
-    if count > MOST_BLOCKS:  # where 0.5**count is no longer a number; the normal approximation is within a rank
+    if count > EXACT_COUNT:  # the normal approximation is within a rank here
         low = math.floor((count - 1.96 * math.sqrt(count)) / 2) - 1
         return low, count - 1 - low
     term, tail, low = 0.5**count, 0.0, -1

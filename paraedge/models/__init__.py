@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from paraedge.core.errors import BadInput
+from paraedge.core.errors import BadInput, short
 from paraedge.core.graph import LayerGraph
 from paraedge.core.spec import ModelSpec, Params
 from paraedge.models.cnn import CnnParams, build_cnn
@@ -51,18 +51,18 @@ def build_graph(spec: ModelSpec) -> LayerGraph:
     family = FAMILIES.get(spec.family)
     if family is None:
         raise BadInput(f"unknown family {spec.family!r}: one of {', '.join(FAMILIES)}")
-    right = check_common("batch", spec.batch) or check_common("precision", spec.precision)
-    right = right or check_common("seed", spec.seed)
-    if right is not None:
-        raise BadInput(f"{spec.label()}: {right}")
+    for name, value in (("batch", spec.batch), ("precision", spec.precision), ("seed", spec.seed)):
+        right = check_common(name, value)
+        if right is not None:
+            raise BadInput(f"{name} = {short(repr(value), 60)}: must be {right}")
     return family.build(spec)
 
 
 def check_common(name: str, value: object) -> str | None:
     """What would be right, where `value` can't be a spec's `batch`, `precision` or `seed`; None where it can."""
     if name == "precision":
-        return None if value in ("int8", "float32") else "precision must be 'int8' or 'float32'"
+        return None if value in ("int8", "float32") else "'int8' or 'float32'"
     least, most = (1, MOST_BATCH) if name == "batch" else (0, MOST_SEED)
     if type(value) is int and least <= value <= most:  # a bool is no number
         return None
-    return f"{name} must be a whole number from {least} to {most}"
+    return f"a whole number from {least} to {most}"

@@ -68,8 +68,8 @@ def either(params: Params, one: str, others: tuple[str, ...]) -> None:
         if given:
             raise BadInput(f"{one} stands in place of {' and '.join(others)}: give one or the other")
     elif len(given) < len(others):
-        missing = " and ".join(name for name in others if name not in given)
-        raise BadInput(f"{missing} is missing: give {' and '.join(others)}, or {one}")
+        missing = " and no ".join(name for name in others if name not in given)
+        raise BadInput(f"no {missing}: give {' and '.join(others)}, or {one}")
 
 
 def _is_count(value: object, most: int) -> bool:

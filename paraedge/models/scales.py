@@ -51,8 +51,12 @@ def kernel_rows(size: int, kernel: int, stride: int) -> float:
     """Mean number of a kernel's rows that lie on the image rather than on its padding; same padding as TFLite's."""
     out = -(-size // stride)
     before = max((out - 1) * stride + kernel - size, 0) // 2
-    starts = range(-before, (out - 1) * stride - before + 1, stride)
-    return sum(min(size, start + kernel) - max(0, start) for start in starts) / out
+    rows = 0
+    for row in range(kernel):  # row lies on the image at those outputs o where 0 <= o * stride - before + row < size
+        first = max(0, -((row - before) // stride))
+        last = min(out - 1, (size - 1 + before - row) // stride)
+        rows += max(0, last - first + 1)
+    return rows / out
 
 
 def activation(name: str, shape: tuple[int, ...], precision: Precision, quantization: Quantization | None) -> Tensor:

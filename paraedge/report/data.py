@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,16 @@ class ReportData:
         """Hyperparameters (and batch) that take more than one value in `table`, in the order of the columns."""
         return [name for name in parameter_columns(table) if table[name].nunique(dropna=True) > 1]
 
+    def varying(self, family: str) -> list[str]:
+        """Hyperparameters (and batch) that take more than one value among the points of a family."""
+        if family not in self._varying:
+            self._varying[family] = self.parameters(self.points[self.points["family"] == family])
+        return self._varying[family]
+
+    @functools.cached_property
+    def _varying(self) -> dict[str, list[str]]:
+        return {}
+
     @property
     def measured(self) -> tuple[Series, ...]:
         """Series that were timed."""
@@ -96,7 +107,7 @@ def gather(campaigns: Sequence[Campaign]) -> ReportData:
 
 
 ESSENTIAL = (
-    "spec_id", "family", "precision", "batch", "device", "origin", "status", "latency_median_ms", "gops_per_s",
+    "spec_id", "family", "precision", "batch", "device", "origin", "status", "latency_median_ms", "between_spread", "gops_per_s",
     "examples_per_s", "macs", "parameters", "weight_bytes", "on_chip_bytes", "off_chip_bytes", "error", "campaign", "target",
     "series", "place",
 )  # fmt: skip
@@ -140,3 +151,8 @@ def _series(table: pd.DataFrame, campaigns: Sequence[Campaign]) -> tuple[Series,
             )
         )
     return tuple(found)
+
+
+def joined(parts: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts)

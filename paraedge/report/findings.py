@@ -1,63 +1,86 @@
-"""The headline findings: sentences computed from the data, each with the kind of number it rests on."""
+"""The headline findings: a few sentences over all devices, each with the kind of number it rests on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 
-from paraedge.analyze.points import target_labels
-from paraedge.analyze.speedup import speedup
+from paraedge.analyze.findings import findings
+from paraedge.analyze.roofline import roofline
+from paraedge.analyze.speedup import SpeedupResult, speedup
 from paraedge.core.errors import BadInput
-from paraedge.report.data import ReportData, Series
-from paraedge.report.figures.rounds import deviations
+from paraedge.report.data import ReportData, Series, joined
 from paraedge.report.sections import fastest_base, regression_fits, under_roofs
 from paraedge.report.tables import cell, parameter_text
 
 MIB = 2**20
-MOST_SENTENCES = 4
-"""Of one kind: a reader of five devices doesn't want the same sentence five times over."""
 
 
 def headlines(data: ReportData) -> list[str]:
-    """Sentences in order of interest; none where no point has a result."""
+    """Sentences in order of interest, one a topic; none where no point has a result."""
     makers: tuple[Callable[[ReportData], Iterator[str]], ...] = (
         speedups, peaks, cliffs, weightiest, noise, implausible, failed,
     )  # fmt: skip
     if not (data.points["status"] == "ok").any():
         return []
-    return [sentence for make in makers for sentence in list(make(data))[:MOST_SENTENCES]]
+    return [sentence for make in makers for sentence in make(data)]
+
+
+def details(data: ReportData) -> list[str]:
+    """All findings of `analyze.findings`, campaign by campaign and device by device."""
+    found = []
+    for place, campaign in enumerate(data.campaigns):
+        table = data.points[data.points["place"] == place]
+        roofs = campaign.meta.get("roofs")
+        if len(table):
+            try:
+                result = roofline(table, roofs) if isinstance(roofs, dict) else None
+            except BadInput:  # the roofline's own section says what is wrong with it
+                result = None
+            name = f"{table['campaign'].iloc[0]}: " if len(data.campaigns) > 1 else ""
+            found += [name + sentence for sentence in findings(table, result)]
+    return found
 
 
 def speedups(data: ReportData) -> Iterator[str]:
-    """How much faster the others are than the base."""
+    """How much faster the others are than the base: measured ones, then simulated ones."""
     base = fastest_base(data)
-    for new in data.series if base else ():
-        if base is None or new is base:
-            continue
-        try:
-            result = speedup(data.of(base), data.of(new), ["spec_id"], "latency_median_ms")
-        except BadInput:
-            continue
-        mean = result.geometric_mean
-        verb = "is expected to be" if new.simulated else "is"
-        how = f"{cell(mean, 3)} times as fast as" if mean >= 1 else f"{cell(1 / mean, 3)} times slower than"
-        yield (
-            f"{new.label} {verb} {how} {base.label} (geometric mean over {result.count} models, {new.origin} by {base.origin}): "
-            f"faster on {100 * result.share_above_1:.0f} % of them, from {cell(result.min, 2)} to {cell(result.max, 3)} times."
-        )
+    if base is None:
+        return
+    for group in (data.measured, data.simulated):
+        found: list[tuple[Series, SpeedupResult]] = []
+        for new in group:
+            if new is not base:
+                try:
+                    found.append((new, speedup(data.of(base), data.of(new), ["spec_id"], "latency_median_ms")))
+                except BadInput:  # no point is good on both; the section says so
+                    continue
+        if found:
+            yield _speedups(base, sorted(found, key=lambda pair: -pair[1].geometric_mean))
+
+
+def _speedups(base: Series, found: Sequence[tuple[Series, SpeedupResult]]) -> str:
+    new, best = found[0]
+    ranks = joined([f"{series.label} {cell(r.geometric_mean, 3)}" for series, r in found])
+    start = "By simulation, not measurement" if new.simulated else "Measured"
+    against = " (against times measured there)" if new.simulated and not base.simulated else ""
+    return (
+        f"{start}: times as fast as {base.label}{against}, by the geometric mean over the models good on both: {ranks}. "
+        f"{new.label} is the faster of the two on {100 * best.share_above_1:.0f} % of {best.count} models; single models "
+        f"range from {cell(best.min, 2)} to {cell(best.max, 3)} times."
+    )
 
 
 def peaks(data: ReportData) -> Iterator[str]:
-    """The best rate of each device and its share of the peak."""
+    """The best rate of the first device of each kind and its share of the peak."""
     for series in (*data.measured, *data.simulated[:1]):
         table = data.of(series)
         if table["gops_per_s"].notna().any():
             best = table.loc[table["gops_per_s"].astype(float).idxmax()]
             compute = [r["value"] for r in series.roofs if r.get("kind") == "compute" and r.get("level") == best["precision"]]
             share = f", {100 * best['gops_per_s'] / max(compute):.0f} % of its {best['precision']} roof" if compute else ""
-            point = parameter_text(best, data.parameters(table[table["family"] == best["family"]]))
+            point = parameter_text(best, data.varying(str(best["family"])))
             yield (
                 f"The best rate on {series.title} is {cell(best['gops_per_s'], 3)} GOPS/s{share}, by {best['family']} {point}; "
                 f"half of its models stay below {cell(table['gops_per_s'].median(), 3)} GOPS/s."
@@ -66,25 +89,28 @@ def peaks(data: ReportData) -> Iterator[str]:
 
 def cliffs(data: ReportData) -> Iterator[str]:
     """What happens where weights outgrow the on-chip memory: the largest model before, the smallest after."""
-    for series in data.series:
-        table = data.of(series)
-        if not {"off_chip_bytes", "weight_bytes"} <= set(table.columns):
-            continue
-        for family in data.families:
-            mine = table[(table["family"] == family) & (table["batch"] == table["batch"].min())].dropna(subset="off_chip_bytes")
-            inside, outside = mine[mine["off_chip_bytes"] == 0], mine[mine["off_chip_bytes"] > 0]
-            if inside.empty or outside.empty:
-                continue
-            before = inside.loc[inside["weight_bytes"].astype(float).idxmax()]
-            after = outside.loc[outside["weight_bytes"].astype(float).idxmin()]
-            ratio = float(after["latency_median_ms"] / before["latency_median_ms"])
-            if ratio > 1.2:
-                yield (
-                    f"{family} on {series.title} falls off the memory cliff: from {cell(before['weight_bytes'] / MIB, 3)} MiB of "
-                    f"weights, all on chip, to {cell(after['weight_bytes'] / MIB, 3)} MiB the latency goes from "
-                    f"{cell(before['latency_median_ms'], 3)} to {cell(after['latency_median_ms'], 3)} ms, {cell(ratio, 2)} times."
-                )
-                break
+    for family in data.families:
+        parts = []
+        sizes = ""
+        for series in data.series:
+            pair = _edge(data.of(series), family)
+            if pair is not None and pair[1]["latency_median_ms"] > 1.2 * pair[0]["latency_median_ms"]:
+                before, after = pair
+                sizes = sizes or f"{cell(before['weight_bytes'] / MIB, 3)} MiB, all on chip, to {cell(after['weight_bytes'] / MIB, 3)} MiB"
+                times = f"{cell(before['latency_median_ms'], 3)} to {cell(after['latency_median_ms'], 3)} ms"
+                parts.append(f"{times} on {series.title}")
+        if parts:
+            yield f"{family} falls off the memory cliff: from {sizes} of weights, the latency goes from {joined(parts)}."
+            return
+
+
+def _edge(table: pd.DataFrame, family: str) -> tuple[pd.Series, pd.Series] | None:
+    """The largest model all of whose weights stay on chip and the smallest that streams some, at the smallest batch."""
+    mine = table[(table["family"] == family) & (table["batch"] == table["batch"].min())].dropna(subset="off_chip_bytes")
+    inside, outside = mine[mine["off_chip_bytes"] == 0], mine[mine["off_chip_bytes"] > 0]
+    if inside.empty or outside.empty:
+        return None
+    return inside.loc[inside["weight_bytes"].astype(float).idxmax()], outside.loc[outside["weight_bytes"].astype(float).idxmin()]
 
 
 def weightiest(data: ReportData) -> Iterator[str]:
@@ -92,36 +118,33 @@ def weightiest(data: ReportData) -> Iterator[str]:
     for series in data.series[:1]:
         parts = []
         for family in data.families:
-            for group in regression_fits(data, series, family):
-                known = [weight for weight in group.weights if weight.value is not None]
-                if known and group.r2 is not None and group.r2 >= 0.5:
-                    most = max(known, key=lambda weight: abs(weight.value or 0))
+            for group in regression_fits(data, series, family)[:1]:
+                sure = [w for w in group.weights if w.low is not None and w.high is not None and w.low * w.high > 0]
+                if sure and group.r2 is not None:
+                    most = max(sure, key=lambda weight: abs(weight.value or 0))
                     parts.append(f"{most.feature} for {family} ({most.value:+.2f}, R² {group.r2:.2f})")
-                    break
         if parts:
-            yield f"What moves the rate on {series.title} most, by standardised regression: {', '.join(parts)}."
+            yield f"What moves the rate on {series.title} most, by standardised regression: {joined(parts)}."
 
 
 def noise(data: ReportData) -> Iterator[str]:
     """How far fresh processes lie apart."""
     for series in data.measured:
-        runs = data.campaigns[int(data.of(series, only_good=False)["place"].iloc[0])].runs
-        found = deviations(runs[(target_labels(runs) == series.target).to_numpy()])
-        if not found.empty:
-            spread = found.groupby("spec_id")["percent"].agg(lambda p: p.max() - p.min())
-            middle, far = np.percentile(spread, [50, 90])
+        spread = 100 * data.of(series)["between_spread"].astype(float).dropna()
+        if len(spread):
             yield (
-                f"Fresh processes on {series.label} disagree: the rounds of a model lie {cell(float(middle), 2)} % apart in the "
-                f"median and more than {cell(float(far), 2)} % for one model in ten. Smaller differences mean nothing."
+                f"Fresh processes on {series.label} differ: the rounds of one model scatter by {cell(spread.median(), 2)} % (standard "
+                f"deviation, median over {len(spread)} models) and by more than {cell(spread.quantile(0.9), 2)} % for one in ten. "
+                "Smaller differences mean nothing."
             )
 
 
 def implausible(data: ReportData) -> Iterator[str]:
     """How many points lie above every roof."""
-    for series in data.series:
-        flagged = _flagged(data, series)
-        if flagged:
-            yield f"{flagged} point{'s' if flagged > 1 else ''} on {series.title} lie above every roof that could hold them: see Rooflines."
+    counts = {series.title: _flagged(data, series) for series in data.series}
+    parts = [f"{count} on {title}" for title, count in counts.items() if count]
+    if parts:
+        yield f"Points faster than their roofs allow, not to be trusted: {joined(parts)}; see Rooflines."
 
 
 def _flagged(data: ReportData, series: Series) -> int:
@@ -136,10 +159,8 @@ def failed(data: ReportData) -> Iterator[str]:
     """How many points have no result, and the reason most of them give."""
     bad = data.points[data.points["status"] != "ok"]
     if len(bad):
-        stage: pd.Series[str] = bad["error"].fillna("unknown").astype(str).str.split(":").str[:2].str.join(":")
-        kind, count = stage.value_counts().index[0], int(stage.value_counts().iloc[0])
-        yield (
-            f"{len(bad)} of {len(data.points)} points have no result"
-            + (f", {count} of them by {kind.strip()}" if count < len(bad) else f", all by {kind.strip()}")
-            + "; each is listed under Failures."
-        )
+        kinds = bad["error"].fillna("unknown").astype(str).str.split(":").str[:2].str.join(":").value_counts()
+        kind, count = str(kinds.index[0]).strip(), int(kinds.iloc[0])
+        share = f"{count} of them by {kind}" if count < len(bad) else f"by {kind}"
+        verb = "has" if len(bad) == 1 else "have"
+        yield f"{len(bad)} of {len(data.points)} points {verb} no result, {share}; each is listed under Failures."

@@ -15,8 +15,8 @@ from paraedge.archive import Campaign
 from paraedge.core.errors import BadInput
 from paraedge.report import style
 from paraedge.report.canvas import Panel, Picture, save
-from paraedge.report.data import ReportData, campaign_name, gather
-from paraedge.report.findings import headlines
+from paraedge.report.data import ReportData, campaign_name, gather, joined
+from paraedge.report.findings import details, headlines
 from paraedge.report.sections import Section, sections
 from paraedge.report.setup import Setup, environment_facts, section, setup, words
 from paraedge.report.tables import Table
@@ -45,6 +45,7 @@ class Page:
     lead: str
     version: str
     findings: tuple[str, ...]
+    details: tuple[str, ...]
     no_findings: str
     warnings: tuple[str, ...]
     setups: tuple[Setup, ...]
@@ -71,6 +72,7 @@ def write_report(campaigns: Sequence[Campaign], out: Path) -> Path:
         lead=_lead(data),
         version=paraedge.__version__,
         findings=tuple(headlines(data)),
+        details=tuple(details(data)),
         no_findings="No point has a result, so there is nothing to find. The reasons are under Failures.",
         warnings=tuple(_warnings(data)),
         setups=tuple(setup(data, place) for place in range(len(campaigns))),
@@ -111,24 +113,20 @@ def _save(made: Sequence[Section], out: Path) -> tuple[ShownSection, ...]:
 
 def _title(data: ReportData) -> str:
     names = [campaign_name(data.campaigns, place) for place in range(len(data.campaigns))]
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    return joined(names)
 
 
 def _lead(data: ReportData) -> str:
     models = data.points["spec_id"].nunique()
-    parts = [f"{models} generated model{'' if models == 1 else 's'} of {_join(data.families)}"] if models else ["No points yet"]
+    parts = [f"{models} generated model{'' if models == 1 else 's'} of {joined(data.families)}"] if models else ["No points yet"]
     for kind, series in (("measured", data.measured), ("simulated", data.simulated)):
         if series:
-            parts.append(f"{kind} on {_join([one.label for one in series])}")
+            parts.append(f"{kind} on {joined([one.label for one in series])}")
     machine = dict(environment_facts(section(data.campaigns[0].meta, "environment"))).get("Processor")
     text = ", ".join(parts)
     if machine and data.measured:
         text += f". Host: {words(machine)}"
     return text + "."
-
-
-def _join(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def _warnings(data: ReportData) -> list[str]:

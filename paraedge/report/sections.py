@@ -88,7 +88,7 @@ def speedup_section(data: ReportData) -> Section:
         panels += _by_parameter(data, base, *found[0])
     texts = [
         f"How many times faster than {base.title} the other devices are, on the points that are good on both. "
-        "Above the dashed line the other device is faster."
+        "Above the dashed line (1) the other device is faster, below it the base is."
     ]
     if not base.simulated and data.simulated:
         texts.append(
@@ -139,7 +139,7 @@ def roofline_section(data: ReportData) -> Section:
     texts = (
         "How fast each model ran (vertical) against how many operations it does for each byte it moves (horizontal). The slope "
         "on the left is what the memory allows, the flat part what the arithmetic allows; a dash above a mark is what the "
-        "shortest possible invoke leaves. An operation is half a multiply-accumulate; padding doesn't count.",
+        "shortest invoke there can be allows. A multiply-accumulate counts as two operations; padding doesn't count.",
     )
     panels: list[Panel | None] = []
     holes: list[str] = []
@@ -155,7 +155,8 @@ def roofline_section(data: ReportData) -> Section:
         panels += _roofline_panels(data, series, result, drawn)
         flagged += _implausible(data, series, result)
     columns = (Column(title="device"), Column(title="family"), Column(title="point"), Column(title="why", wide=True))
-    table = Table(title="Implausible points", columns=columns, rows=tuple(dict.fromkeys(flagged)))
+    rows = tuple(dict.fromkeys(flagged))
+    table = Table(title="Implausible points", columns=columns, rows=rows, collapsed=len(rows) > 12)
     if not flagged and _there(panels):
         holes.append("No point lies above every roof that could hold it: none is flagged as implausible.")
     return Section(
@@ -194,9 +195,8 @@ def _implausible(data: ReportData, series: Series, result: RooflineResult) -> It
     if result.points.empty:
         return
     flagged = result.points[result.points["implausible"].notna()]
-    names = data.parameters(data.points) if len(flagged) else []
     for _, row in flagged.iterrows():
-        yield series.label, str(row["family"]), tables.parameter_text(row, names), str(row["implausible"])
+        yield series.label, str(row["family"]), tables.point_text(data, row), str(row["implausible"])
 
 
 def heatmap_section(data: ReportData) -> Section:
@@ -255,7 +255,7 @@ def weights_section(data: ReportData) -> Section:
         fits = [(series, group) for series in data.series for group in regression_fits(data, series, family)]
         rows += [row for series, group in fits for row in _weight_rows(family, series, group)]
         chosen = [(series, group) for series, group in fits if series in _examples(data)]
-        panels.append(weights_figure.draw(family, features, chosen, "log2 of the rate"))
+        panels.append(weights_figure.draw(family, features, chosen, "GOPS/s"))
     columns = (
         Column(title="family"), Column(title="device"), Column(title="origin", badge=True), Column(title="weights lie"),
         Column(title="points", number=True), Column(title="R²", number=True), Column(title="hyperparameter"),
@@ -263,7 +263,7 @@ def weights_section(data: ReportData) -> Section:
     )  # fmt: skip
     shown, note = tables.cut(rows)
     texts = (
-        "Least squares on standardised logarithms (log2): by how many of its standard deviations the rate moves when a "
+        "Least squares on standardised values: by how many of its standard deviations the rate moves when the log2 of a "
         "hyperparameter moves by one of its own, with heteroscedasticity-robust 95 % intervals (HC3). Points whose weights lie on "
         "chip and points that stream them are fitted apart: one line over a cliff has no meaning.",
         f"The figures show {' and '.join(series.title for series in _examples(data)) or 'no device'}; the table has all devices.",
@@ -282,14 +282,14 @@ def _features(data: ReportData, table: pd.DataFrame) -> list[str]:
 
 
 def regression_fits(data: ReportData, series: Series, family: str) -> tuple[WeightsGroup, ...]:
-    """The lines through a family's points on a series: on logarithms, a group for each precision and place of weights."""
+    """The lines through a family's points on a series: on log2 of the hyperparameters, a group for each precision and place of weights."""
     features = _features(data, data.points[data.points["family"] == family])
     table = data.of(series)
     table = table[table["family"] == family]
     if table.empty or not features:
         return ()
     by = [name for name in ("precision",) if table[name].nunique() > 1]
-    return weights(table, features, RATE, log2=True, target_log2=True, by=by, source=series.label).groups
+    return weights(table, features, RATE, log2=True, by=by, source=series.label).groups
 
 
 def _weight_rows(family: str, series: Series, group: WeightsGroup) -> Iterable[tuple[str, ...]]:

@@ -55,31 +55,47 @@ def section(meta: Mapping[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-ENVIRONMENT = (
-    ("Processor", ("cpu", "cpu_model", "processor", "cpu_name")),
-    ("Cores", ("cores", "physical_cores", "cpu_count", "logical_cores", "logical_cpus")),
-    ("Governor", ("governor", "cpu_governor", "governors")),
-    ("Frequency", ("frequency_mhz", "frequency", "cpu_frequency_mhz", "frequencies_mhz")),
-    ("Load", ("load", "load_average", "load_1_min")),
-    ("System", ("system", "platform", "os", "kernel")),
-    ("Python", ("python", "python_version")),
-    ("Versions", ("versions", "packages", "libraries")),
-    ("Revision", ("git_revision", "revision", "git")),
-    ("Command", ("command_line", "command", "argv")),
-    ("Date", ("time", "date", "started", "timestamp", "time_utc", "started_at")),
+FACTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("Processor", ("cpu", "model"), ""),
+    ("Cores", ("cpu", "usable_cores"), ""),
+    ("Governor", ("cpu", "governor"), ""),
+    ("Clock", ("cpu", "clock_mhz"), "MHz"),
+    ("Highest clock", ("cpu", "max_clock_mhz"), "MHz"),
+    ("Load at the start", ("cpu", "load_average"), ""),
+    ("Caches", ("cpu", "caches_bytes"), "bytes"),
+    ("Temperatures", ("cpu", "temperatures_c"), "°C"),
+    ("Memory", ("memory", "total_bytes"), "bytes"),
+    ("System", ("system",), ""),
+    ("Versions", ("versions",), ""),
+    ("Revision", ("git_revision",), ""),
+    ("Command", ("command",), ""),
+    ("Date", ("time_utc",), ""),
 )
-"""What a reader wants to know of the machine, by the names it may have."""
+"""What a reader wants to know of the machine: its name here, where `run.environment` put it, and its unit."""
 
 
 def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name and value of each known fact."""
+    """Name and value of each fact that is known."""
     found = []
-    for title, names in ENVIRONMENT:
-        value = next((environment[name] for name in names if environment.get(name) not in (None, "", [], {})), None)
-        text = words(value, joiner=" " if title == "Command" else ", ")
+    for title, path, unit in FACTS:
+        value: Any = environment
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        text = in_units(value, unit, joiner=" " if title == "Command" else ", ")
         if text:
             found.append((title, text))
     return found
+
+
+def in_units(value: object, unit: str, *, joiner: str = ", ") -> str:
+    """`words` with the unit; bytes as KiB, MiB or GiB."""
+    if isinstance(value, Mapping) and unit == "bytes":
+        return joiner.join(f"{name} {in_units(item, unit)}" for name, item in value.items() if item)
+    if unit == "bytes" and isinstance(value, (int, float)):
+        power = 1 if value < 2**20 else 2 if value < 2**30 else 3
+        return f"{cell(value / 2 ** (10 * power), 3)} {('KiB', 'MiB', 'GiB')[power - 1]}"
+    text = words(value, joiner=joiner)
+    return f"{text} {unit}".strip() if text else ""
 
 
 def words(value: object, *, joiner: str = ", ") -> str:

@@ -128,8 +128,8 @@ MANY_POINTS = 1500
 """Above so many markers a figure's points are drawn as an image inside the SVG, which would grow to megabytes otherwise."""
 
 
-def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]], *, columns: int = 4) -> None:
-    """A legend below the axes, outside the data; entries are label, colour, marker, hollow."""
+def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]]) -> None:
+    """A legend below the axes, outside the data, in as many columns as fit; entries are label, colour, marker, hollow."""
     handles = [
         Line2D(
             [], [], linestyle="none", marker=shape, markersize=6, label=label,
@@ -137,8 +137,13 @@ def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]], *, column
         )
         for label, colour, shape, hollow in entries
     ]  # fmt: skip
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     if handles:
         figure.legend(
-            handles=handles, loc="outside lower left", ncols=columns, frameon=False, fontsize=8.5, labelcolor=INK,
+            handles=handles, loc="outside lower left", ncols=max(1, min(len(handles), LEGEND_LETTERS // (longest + 5))), frameon=False, fontsize=8.5, labelcolor=INK,
             handletextpad=0.2, columnspacing=1.2, borderaxespad=0.2,
         )  # fmt: skip
+
+
+LEGEND_LETTERS = 68
+"""Letters of a legend's size that a panel is wide."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from paraedge.analyze.points import parameter_columns
 from paraedge.report.data import ReportData, Series
 
 MOST_ROWS = 600
@@ -61,6 +62,11 @@ def parameter_text(row: pd.Series, names: Iterable[str]) -> str:
     return " ".join(f"{name}={cell(value).replace(chr(0x202F), '')}" for name, value in shown if cell(value))
 
 
+def point_text(data: ReportData, row: pd.Series) -> str:
+    """The hyperparameters of a point that vary in its family; all that are known where none does."""
+    return parameter_text(row, data.varying(str(row["family"])) or parameter_columns(data.points))
+
+
 def cut(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[tuple[str, ...], ...], str]:
     """The rows that the page shows, and a sentence where some are left out."""
     if len(rows) <= MOST_ROWS:
@@ -111,10 +117,8 @@ def failures(data: ReportData) -> list[tuple[Series, pd.Series]]:
 
 def failures_table(data: ReportData) -> Table:
     """Every point without a result, its reason in words; all of them, however many."""
-    bad = data.points[data.points["status"] != "ok"]
-    names = data.parameters(data.points) if len(bad) else []
     rows = tuple(
-        (series.label, series.origin, str(row["family"]), parameter_text(row, names), reason(row["error"]))
+        (series.label, series.origin, str(row["family"]), point_text(data, row), reason(row["error"]))
         for series, row in failures(data)
     )
     columns = (
@@ -129,10 +133,9 @@ def lost_rounds_table(data: ReportData) -> Table:
     if "n_failed" not in data.points.columns:
         return Table(title="", columns=(), rows=())
     partly = data.points[(data.points["status"] == "ok") & (data.points["n_failed"] > 0)]
-    names = data.parameters(data.points)
     labels = {series.key: series for series in data.series}
     rows = [
-        (labels[str(row["series"])].label, str(row["family"]), parameter_text(row, names), cell(row["n_rounds"]), cell(row["n_failed"]))
+        (labels[str(row["series"])].label, str(row["family"]), point_text(data, row), cell(row["n_rounds"]), cell(row["n_failed"]))
         for _, row in partly.iterrows()
     ]
     shown, note = cut(rows)

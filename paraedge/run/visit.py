@@ -86,7 +86,7 @@ def _visit_isolated(
                     openings = 0
                 outcome = _sample(worker, job, driver, settings)
             except ChildFailed as error:
-                outcome = error.failure
+                outcome = _with_limit(error.failure, settings)
                 if worker is None:
                     openings, unopened = openings + 1, error.failure
                 else:
@@ -104,9 +104,18 @@ def _sample(worker: Worker, job: Job, driver: Driver, settings: MeasureSettings)
     # a graph is long to send, and a driver that reads files has no use for it
     sent = replace(_absolute(job), graph=None) if driver.needs_file else job
     outcome = worker.ask({"do": "sample", "job": sent, "settings": settings}, "outcome")["outcome"]
-    if isinstance(outcome, (Measurement, Failure)):
+    if isinstance(outcome, Failure):
+        return _with_limit(outcome, settings)
+    if isinstance(outcome, Measurement):
         return outcome
     return Failure(stage="run", error="BadMessage", message=f"the session returned {type(outcome).__name__}")
+
+
+def _with_limit(failure: Failure, settings: MeasureSettings) -> Failure:
+    """Native code rarely says that it ran out of memory, so a limit that was set is told with every failure."""
+    if settings.memory_mb is None or failure.error == "TimeOut":
+        return failure
+    return replace(failure, message=f"{failure.message} (under a limit of {settings.memory_mb} MiB of memory)")
 
 
 def _absolute(job: Job) -> Job:

@@ -131,6 +131,10 @@ class Worker:
                 pass_fds=(child_read, child_write),
                 env=_environment(),
             )
+        except OSError as error:  # no memory or no process left for another
+            for descriptor in (self._requests, self._replies, self._log):
+                os.close(descriptor)
+            raise ChildFailed(Failure(stage="open", error=type(error).__name__, message=short(error))) from error
         finally:
             for descriptor in (child_read, child_write, child_log):
                 os.close(descriptor)
@@ -211,8 +215,6 @@ class Worker:
             reason += ", by the kernel for lack of memory" if by_kernel else ", probably out of memory"
         elif _out_of_memory(printed):
             error, reason = "MemoryError", f"{reason}, out of memory"
-        elif self.settings.memory_mb is not None:
-            reason += f", perhaps for its limit of {self.settings.memory_mb} MiB of memory"
         return Failure(stage=self.stage, error=error, message=short(reason + said), signal=name)
 
 

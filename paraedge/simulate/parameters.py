@@ -13,7 +13,7 @@ def parameter_bytes(tensors: Sequence[Tensor], layer: Layer) -> int:
 
     A convolution or fully connected layer takes kernel area x inputs (to 4) x outputs (to 64) bytes; each output
     adds 4 bytes for a bias that is there and 4 for a scale of its own. A depthwise layer takes 4 bytes a weight,
-    channels not padded. Reproduces the FC and CONV sweeps and six uint8 models to the byte.
+    channels not padded. Reproduces the FC and CONV sweeps and five uint8 models to the byte.
     """
     weights = weights_of(tensors, layer) if layer.op in BIAS_INPUT else None
     if weights is None:

@@ -49,7 +49,7 @@ def place(graph: LayerGraph, hardware: Hardware) -> Partition:
     inputs, outputs = partition_edges(graph, start, stop)
     code_bytes = None if compiled is not None else instruction_bytes(graph.tensors, run, hardware)
     layer_bytes = {} if compiled is not None else _layer_bytes(graph.tensors, run, start)
-    room = cache_bytes(graph.tensors, run, code_bytes or 0, hardware)
+    room = cache_bytes(graph.tensors, run, code_bytes, hardware) if code_bytes is not None else 0.0
     on_chip, off_chip = greedy(layer_bytes, room)
     placement = Placement(
         source="estimated",

@@ -33,7 +33,7 @@ def padded_outputs(outputs: int, dtype: str) -> int:
     """Output channels as the device stores them: filled up to 64; below 64, uint8 models only to 16.
 
     Both rules reproduce compiled files to the byte: the int8 one the FC and CONV sweeps, the uint8 one MobileNetV1 in
-    four widths, MobileNetV2 and PoseNet. Source: own fit to compiled models of google-coral/edgetpu and test_data.
+    four widths and MobileNetV2. Source: own fit to compiled models of google-coral/edgetpu and test_data.
     """
     return ceil_to(outputs, 16 if dtype == "uint8" and outputs < 64 else 64)
 

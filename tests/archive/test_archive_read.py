@@ -69,7 +69,7 @@ def test_text_that_is_no_unicode(tmp_path: Path, make: Make, open_archive: Open)
     """An error from the system may hold bytes that no encoding explains."""
     with open_archive(tmp_path) as archive:
         archive.append(make(1, error='b\udcffd\0 \x1b[0m, "1"'))
-    assert read_campaign(tmp_path).runs["error"][0] == 'run: MemoryError: b?d  [0m, "1"'
+    assert read_campaign(tmp_path).runs["error"][0] == 'run: MemoryError: b?d   [0m, "1"'
 
 
 @pytest.fixture

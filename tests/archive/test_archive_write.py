@@ -63,6 +63,21 @@ def test_samples_are_the_blocks(tmp_path: Path, make: Make, open_archive: Open) 
     assert lines == [[row.run_id, str(i), str(b.invokes), str(b.duration_ns)] for i, b in enumerate(row.blocks)]
 
 
+def test_samples_are_written_before_their_run_each_in_one_piece(
+    tmp_path: Path, make: Make, open_archive: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    write = os.write
+    with open_archive(tmp_path) as archive, monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: written.append(bytes(data)) or write(fd, data))
+        archive.append(make(1, blocks=3))
+    samples, run = written
+    assert samples.count(b"\n") == 3
+    assert samples.endswith(b"\n")
+    assert run.count(b"\n") == 1
+    assert run.endswith(b"\n")
+
+
 class FullDisk:
     """Stands before os.write: lets so many bytes through, then says the disk is full."""
 

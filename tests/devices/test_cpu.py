@@ -103,6 +103,21 @@ def test_damaged_files_are_rows_and_a_good_one_goes_on(tmp_path: Path) -> None:
     assert isinstance(last, Measurement)
 
 
+def test_mutated_files_give_a_row_each(tmp_path: Path) -> None:
+    generator = np.random.default_rng(5)
+    jobs = []
+    for number, spec in enumerate([FC, CONV, MATMUL] * 25):
+        data = bytearray(write_model(build_graph(spec)))
+        for _ in range(4):
+            data[generator.integers(min(len(data), 3000))] = generator.integers(256)
+        path = tmp_path / str(number)
+        path.write_bytes(data)
+        jobs.append(file_job(path))
+    found = outcomes(jobs, settings=MeasureSettings(time_budget_s=0.002, warm_up_s=0, memory_mb=2000, timeout_s=10))
+    assert len(found) == len(jobs)
+    assert {type(outcome) for outcome in found} == {Measurement, Failure}
+
+
 def test_a_job_without_a_file_is_a_row(tmp_path: Path) -> None:
     (failed,) = outcomes([Job(spec=FC, graph=None, artifact=None)])
     assert isinstance(failed, Failure)

@@ -15,8 +15,8 @@ from scipy.stats import binom
 
 from paraedge.core.device import MeasureSettings
 from paraedge.devices.timed_loop import (
+    BLOCKS_A_LENGTH,
     FEWEST_BLOCKS,
-    MOST_BLOCKS,
     Timing,
     median_ranks,
     relative_half_width,
@@ -118,9 +118,16 @@ def test_invoke_shorter_than_the_budget_has_all_its_blocks() -> None:
     assert len(run(steady(0.2 * SECOND)).blocks) == 10
 
 
-def test_long_budget_makes_longer_blocks_not_more() -> None:
-    timing = run(noisy(100_000, 0.5), precision=0, time_budget_s=100)
-    assert 0.8 * MOST_BLOCKS < len(timing.blocks) <= MOST_BLOCKS
+def test_long_budget_makes_longer_blocks_in_time() -> None:
+    timing = run(noisy(100_000, 0.5), precision=0, time_budget_s=60)
+    assert sum(block.duration_ns for block in timing.blocks) >= 60 * SECOND
+    assert timing.blocks[0].duration_ns < 2 * MS
+    assert len(timing.blocks) < 8 * BLOCKS_A_LENGTH
+
+
+def test_long_budget_does_not_lengthen_what_ends_early() -> None:
+    timing = run(noisy(1000, 0.1), precision=0, time_budget_s=60, max_invokes=100)
+    assert sum(block.duration_ns for block in timing.blocks) < 20 * MS
 
 
 def test_a_machine_that_gets_faster_gets_longer_blocks() -> None:
@@ -131,7 +138,7 @@ def test_a_machine_that_gets_faster_gets_longer_blocks() -> None:
 
 
 def test_a_slow_first_run_does_not_shorten_blocks() -> None:
-    # the warm-up's only invoke was 400 times slower than the rest: the length of a block is settled before the first one
+    # the warm-up's only invoke was 400 times slower than the rest: a block's length is settled before the first one
     machine = Machine(itertools.chain([20 * MS], itertools.repeat(50_000)))
     assert all(block.duration_ns >= MS for block in run(machine).blocks)
 

@@ -73,16 +73,16 @@ def latency(point: dict[str, Any], device: str, noise: np.random.Generator) -> d
     terms = {
         "compute_ms": macs / 1e9,
         "weights_ms": off_chip / 2**20 * STREAM_MS_PER_MIB[device] * batch,
-        "input_ms": 0.002 * batch,
+        "input_ms": 10_000 / 2**20 * STREAM_MS_PER_MIB[device] * batch,
         "output_ms": 0.001 * batch,
         "instructions_ms": 0.01 * batch,
         "overhead_ms": FLOOR_MS[device] * batch,
         "cpu_ms": 0.0,
     }
-    link = (off_chip + 60_000) * batch
+    link = (off_chip + 10_000) * batch
     return {
         **terms, "latency_median_ms": sum(terms.values()), "on_chip_bytes": size - off_chip, "off_chip_bytes": off_chip,
-        "placement": "estimated", "instruction_bytes": 50_000, "link_bytes": link, "first_ms": 3.0,
+        "placement": "estimated", "instruction_bytes": 9_000, "link_bytes": link, "first_ms": 3.0,
     }  # fmt: skip
 
 
@@ -136,14 +136,14 @@ def roofs(device: str) -> list[dict[str, Any]]:
             roof("L1 bandwidth", "bandwidth", "L1", 120.0, "measured", 48 * 2**10),
             roof("L2 bandwidth", "bandwidth", "L2", 60.0, "measured", 2**20),
             roof("L3 bandwidth", "bandwidth", "L3", 30.0, "measured", 32 * 2**20),
-            roof("DRAM bandwidth", "bandwidth", "DRAM", 11.0, "measured"),
+            roof("DRAM bandwidth", "bandwidth", "DRAM", 14.0, "measured"),
             roof("shortest invoke", "floor", "int8", 0.0005, "measured"),
         ]
-    link = 2**20 / STREAM_MS_PER_MIB[device] / 1e6
+    link = 1.05 * 2**20 / STREAM_MS_PER_MIB[device] / 1e6
     return [
         roof("int8 peak", "compute", "int8", 4096.0, "simulated"),
         roof("host link", "bandwidth", "host link", link, "simulated"),
-        roof("on chip", "bandwidth", "on chip", 32.0, "simulated", 8 * 2**20),
+        roof("on chip", "bandwidth", "on chip", 64.0, "simulated", 8 * 2**20),
         roof("shortest invoke", "floor", "int8", FLOOR_MS[device], "simulated"),
     ]
 
@@ -165,13 +165,17 @@ def make(
     meta = {
         "schema": 1,
         "environment": {
-            "time": "2025-06-01T12:00:00+00:00", "cpu": "Example CPU @ 2.10 GHz", "python": "3.11.2",
-            "versions": {"ai-edge-litert": "2.0.2", "numpy": "2.3.0", "paraedge": "0.1.0"}, "governor": None,
-            "command_line": "paraedge run quick", "git_revision": "faa98a4",
+            "time_utc": "2025-06-01T12:00:00+00:00",
+            "cpu": {"model": "Example CPU @ 2.10 GHz", "usable_cores": 2, "governor": None, "caches_bytes": {"L1": 49152}},
+            "memory": {"total_bytes": 16 * 2**30},
+            "versions": {"ai-edge-litert": "2.0.2", "numpy": "2.3.0", "paraedge": "0.1.0", "scipy": None},
+            "system": {"platform": "Linux 6.1", "machine": "x86_64"},
+            "command": ["paraedge", "run", "quick"], "git_revision": "faa98a4",
         },
         "devices": {label(d): {"id": d, "origin": "measured" if d == CPU else "simulated"} for d in devices},
         "roofs": {label(d): roofs(d) for d in devices},
-        "sweep": {"name": name, "text": f'name = "{name}"\ndevices = {list(devices)}\n'},
+        "sweep": f'name = "{name}"\ndevices = {list(devices)}\n',
+        "invocations": [{"wall_s": 60.0, "timed_s": 45.0}],
     }  # fmt: skip
     return MadeCampaign(name, folder, runs, meta)
 

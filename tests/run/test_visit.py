@@ -156,6 +156,15 @@ def test_a_child_that_dies_while_opening_is_one_row(drivers: ModuleType, tmp_pat
     assert isinstance(second, Measurement)
 
 
+def test_an_interpreter_that_cannot_be_started_is_a_row(drivers: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    (failed,) = outcomes(drivers, "fine")
+    assert isinstance(failed, Failure)
+    assert (failed.stage, failed.error) == ("open", "FileNotFoundError")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_driver_that_runs_here_stays_here(drivers: ModuleType) -> None:
     good, bad, after = visit(
         drivers.InProcessDriver(), TARGET, map(job, ["fine", "long_error", "fine"]), MeasureSettings()

@@ -56,6 +56,12 @@ def int8_graph(small_name: str, batch: int) -> LayerGraph:
 
 
 @pytest.fixture(scope="session")
+def float_graph(small_name: str, batch: int) -> LayerGraph:
+    """The float32 ones of these."""
+    return models.build_graph(small_spec(small_name, "float32", batch))
+
+
+@pytest.fixture(scope="session")
 def small_files() -> dict[str, bytes]:
     """Files of all small networks, for damaging."""
     return {

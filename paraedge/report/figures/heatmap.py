@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter
 
 from paraedge.analyze.heatmap import HeatmapResult
 from paraedge.report import style
@@ -14,6 +15,8 @@ from paraedge.report.data import Series
 
 DARK_TEXT, LIGHT_TEXT = "#101418", "#ffffff"
 """On the cells, whose colours are the same on light and dark pages."""
+MOST_EDGES = 400
+"""Cells above which no edges are drawn between them."""
 MOST_NUMBERS = 80
 """Cells above which no numbers are written into them."""
 
@@ -28,10 +31,11 @@ def draw(result: HeatmapResult, series: Series, family: str, unit: str) -> Panel
     axes.set_aspect("auto")
     positive = values[np.isfinite(values)]
     wide = positive.min() > 0 and positive.max() / positive.min() > 20
-    norm = LogNorm(positive.min(), positive.max()) if wide else Normalize(positive.min(), positive.max() + 1e-12)
+    # from zero where the range is small, so that close values look close
+    norm = LogNorm(positive.min(), positive.max()) if wide else Normalize(min(0.0, positive.min()), positive.max())
     columns, rows = np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1)
-    # no antialiasing or edges between cells: they would show the page's ground in one of its two colours
-    mesh = axes.pcolormesh(columns, rows, np.ma.masked_invalid(values), cmap=style.SEQUENTIAL, norm=norm, linewidth=0)
+    edges = {"edgecolors": style.PAPER, "linewidth": 1.5} if values.size <= MOST_EDGES else {"linewidth": 0}
+    mesh = axes.pcolormesh(columns, rows, np.ma.masked_invalid(values), cmap=style.SEQUENTIAL, norm=norm, **edges)  # type: ignore[arg-type]
     mesh.set_rasterized(values.size > style.MANY_POINTS)
     if values.size <= MOST_NUMBERS:
         _numbers(axes, values, norm)
@@ -42,6 +46,8 @@ def draw(result: HeatmapResult, series: Series, family: str, unit: str) -> Panel
     bar.ax.tick_params(colors=style.MUTED, labelsize=8, which="both")
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.minorticks_off()
+    bar.formatter = FuncFormatter(lambda value, _: style.plain(value))  # type: ignore[assignment]
+    bar.update_ticks()
     if failed:
         figure.legend(
             handles=[Patch(facecolor=style.PAPER, edgecolor=style.FLAG, hatch="////", label="failed")],
@@ -55,11 +61,11 @@ def draw(result: HeatmapResult, series: Series, family: str, unit: str) -> Panel
 
 
 def _numbers(axes: Axes, values: np.ndarray, norm: Normalize) -> None:
-    size = 8 if values.shape[1] <= 8 else 6.5
+    size, digits = (8, 3) if values.shape[1] <= 8 else (6.5, 2)
     for row, column in np.argwhere(np.isfinite(values)):
         light = float(norm(values[row, column])) > 0.55
         axes.text(
-            column + 0.5, row + 0.5, style.plain(float(f"{values[row, column]:.2g}")), ha="center", va="center", fontsize=size,
+            column + 0.5, row + 0.5, style.plain(float(f"{values[row, column]:.{digits}g}")), ha="center", va="center", fontsize=size,
             color=DARK_TEXT if light else LIGHT_TEXT,
         )  # fmt: skip
 

@@ -32,7 +32,7 @@ def draw(data: ReportData, family: str) -> Panel | None:
     style.log_axis(axes, "x")
     style.log_axis(axes, "y")
     _capacity(axes, data)
-    style.key(figure, entries, columns=2)
+    style.key(figure, entries)
     low, high = table["weight_bytes"].min() / MIB, table["weight_bytes"].max() / MIB
     text = (
         f"{family}: latency of {table['spec_id'].nunique()} models with {style.plain(low)} to {style.plain(high)} MiB of "

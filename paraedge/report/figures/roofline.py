@@ -42,7 +42,7 @@ def draw(
         )  # fmt: skip
         entries.append(("implausible", style.FLAG, "o", True))
     if floor:
-        entries.append((f"limit of the shortest invoke ({floor:.2g} ms)", style.MUTED, "_", False))
+        entries.append((f"floor {style.plain(floor)} ms", style.MUTED, "_", False))
     style.log_axis(axes, "x")
     style.log_axis(axes, "y")
     style.key(figure, entries)
@@ -84,20 +84,15 @@ def _roofs(axes: Axes, compute: Sequence[Roof], slopes: Sequence[Roof]) -> None:
             f"{roof.level} {style.plain(roof.value)} GOPS/s", (right, roof.value), xytext=(-3, 4), textcoords="offset points",
             ha="right", va="bottom", fontsize=7.5, color=style.INK,
         )  # fmt: skip
-    decades = np.log10([right / left, top / bottom])
-    # degrees on the page of a line of slope 1: the frame's sides hold that many decades
-    box = axes.get_position()
-    width, height = axes.figure.get_size_inches()
-    angle = np.degrees(np.arctan2(box.height * height / decades[1], box.width * width / decades[0]))
     for order, roof in enumerate(sorted(slopes, key=lambda one: -one.value)):
         end = min(peak / roof.value, right)
         axes.plot([left, end], [left * roof.value, end * roof.value], **STRAIGHT, zorder=2)  # type: ignore[arg-type]
         begin = max(left, bottom / roof.value)
-        place = 10 ** (np.log10(begin) + (np.log10(end) - np.log10(begin)) * (0.62 - 0.17 * (order % 4)))
-        axes.annotate(
-            f"{roof.level} {style.plain(roof.value)} GB/s", (place, place * roof.value), xytext=(-2, 2),
-            textcoords="offset points", rotation=angle, rotation_mode="anchor", ha="center", va="bottom", fontsize=7.5,
-            color=style.INK, bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.4, "alpha": 0.75}, zorder=5,
+        place = 10 ** (np.log10(begin) + (np.log10(end) - np.log10(begin)) * (0.74 - 0.13 * (order % 4)))
+        axes.text(
+            place, place * roof.value, f"{roof.level} {style.plain(roof.value)} GB/s", rotation=np.degrees(np.arctan(roof.value)),
+            rotation_mode="anchor", transform_rotates_text=True, ha="center", va="bottom", fontsize=7.5, color=style.INK,
+            bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.2, "alpha": 0.7}, zorder=5,
         )  # fmt: skip
 
 
@@ -120,9 +115,9 @@ def _words(series: Series, known: pd.DataFrame, level: str | None, flagged: int)
     names = {"compute": "by compute", "bandwidth": "by bandwidth", "floor": "by the shortest invoke"}
     parts = [f"{bounds[name]} {words}" for name, words in names.items() if name in bounds]
     share = known["share_of_roof"].median()
-    text = f"{series.title}{f', at its {level}' if level else ''}: {len(known)} points"
+    text = f"{series.title}{f', level: {level}' if level else ''}: {len(known)} points"
     text += f", limited {', '.join(parts)}" if parts else ""
-    text += f"; half of them reach {100 * share:.2g} % of their roof or more." if share == share else "."
+    text += f"; half of them reach {100 * share:.0f} % of their roof or more." if share == share else "."
     if bool(known["bytes_inferred"].any()):
         text += " Bytes are inferred, not counted."
     return text + (f" {flagged} ringed: faster than a roof allows." if flagged else "")

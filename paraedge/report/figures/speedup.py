@@ -20,7 +20,7 @@ MOST_COLOURS = 8
 
 def draw_families(result: SpeedupResult, base: Series, new: Series, families: Sequence[str]) -> Panel:
     """Every matched point of `new` against `base`, coloured by family."""
-    figure, axes = style.panel(f"{new.label} ÷ {base.label}", "parameters", f"speed-up ({kinds(new, base)})")
+    figure, axes = style.panel(f"{new.label} ÷ {base.label}", "parameters", f"times as fast ({kinds(new, base)})")
     pairs = result.pairs
     entries = []
     for family in families:
@@ -31,7 +31,7 @@ def draw_families(result: SpeedupResult, base: Series, new: Series, families: Se
                 axes, mine["parameters"], mine["speedup"], colour=colour, shape=shape, hollow=is_hollow(new, base)
             )
             entries.append((family, colour, shape, is_hollow(new, base)))
-    _frame(axes, new, base)
+    _frame(axes)
     style.key(figure, entries)
     text = (
         f"{new.title} against {base.title}: {result.count} points, geometric mean {style.plain(result.geometric_mean)}, "
@@ -42,9 +42,7 @@ def draw_families(result: SpeedupResult, base: Series, new: Series, families: Se
 
 def draw_parameter(pairs: pd.DataFrame, base: Series, new: Series, family: str, parameter: str) -> Panel:
     """The points of one family, coloured by the hyperparameter that orders the speed-up best."""
-    figure, axes = style.panel(
-        f"{family}: {new.label} ÷ {base.label}", "parameters", f"speed-up ({kinds(new, base)})"
-    )
+    figure, axes = style.panel(f"{family}: {new.label} ÷ {base.label}", "parameters", f"times as fast ({kinds(new, base)})")
     column = pairs[parameter]
     values = sorted(column.dropna().unique(), key=lambda v: (isinstance(v, str), v))
     step = -(-len(values) // MOST_COLOURS)
@@ -58,7 +56,7 @@ def draw_parameter(pairs: pd.DataFrame, base: Series, new: Series, family: str, 
         style.marker(axes, mine["parameters"], mine["speedup"], colour=colour, shape=shape, hollow=is_hollow(new, base))
         name = value if isinstance(value, str) else style.plain(float(value))
         entries.append((f"{parameter} {name}{'+' if step > 1 else ''}", colour, shape, is_hollow(new, base)))
-    _frame(axes, new, base)
+    _frame(axes)
     style.key(figure, entries)
     text = f"{family} on {new.title} against {base.title}, coloured by {parameter}, which orders these speed-ups best."
     return Panel(name=f"speedup-{family}-by-{parameter}", text=text, figure=figure)
@@ -89,16 +87,11 @@ def best_parameter(pairs: pd.DataFrame, names: Sequence[str]) -> str | None:
     return best
 
 
-def _frame(axes: Axes, new: Series, base: Series) -> None:
+def _frame(axes: Axes) -> None:
+    """Logarithmic axes with a line where both are as fast."""
     style.log_axis(axes, "x")
-    low, high = axes.get_ylim()
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 0.8), max(high, 1.25))
+    axes.set_ylim(min(low, 0.6), max(high, 1.6))
     style.log_axis(axes, "y")
-    axes.axhline(1, color=style.MUTED, linewidth=1.0, linestyle="--", zorder=1)
-    for words, y, place in ((f"{new.label} faster ↑", 1.0, 3), (f"{base.label} faster ↓", 1.0, -3)):
-        axes.annotate(
-            words, (1, y), xycoords=("axes fraction", "data"), xytext=(0, place), textcoords="offset points", ha="right",
-            va="bottom" if place > 0 else "top", fontsize=7.5, color=style.MUTED,
-        )  # fmt: skip
+    axes.axhline(1, color=style.MUTED, linewidth=1.2, linestyle="--", zorder=1)

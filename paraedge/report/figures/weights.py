@@ -10,6 +10,8 @@ from paraedge.report.canvas import Panel
 from paraedge.report.data import Series
 
 STREAMED = "streamed"
+FARTHEST = 1.8
+"""Where an interval is cut off: a huge one must not hide the rest."""
 
 
 def draw(family: str, features: Sequence[str], fits: Sequence[tuple[Series, WeightsGroup]], what: str) -> Panel | None:
@@ -33,14 +35,15 @@ def draw(family: str, features: Sequence[str], fits: Sequence[tuple[Series, Weig
             if weight.low is not None and weight.high is not None:
                 axes.plot([weight.low, weight.high], [row + offset] * 2, color=colour, linewidth=1.6, alpha=0.75, zorder=2)
             style.marker(axes, [weight.value], [row + offset], colour=colour, shape=shape, hollow=series.simulated, size=6.5)
-            reach = max(reach, 1.15 * abs(weight.value))
+            ends = [abs(end) for end in (weight.low, weight.high) if end is not None]
+            reach = max(reach, 1.15 * abs(weight.value), min(1.05 * max(ends, default=0.0), FARTHEST))
         label = f"{series.title}{f', {place}' if place else ''} (R² {group.r2:.2f}, n {group.n})"
         entries.append((label, colour, shape, series.simulated))
-    axes.set_xlim(-reach, reach)  # an interval may go on outside: a huge one must not hide the rest
+    axes.set_xlim(-reach, reach)
     axes.set_ylim(len(features) - 0.5, -0.5)
     axes.set_yticks(range(len(features)), features)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=9)
-    style.key(figure, entries, columns=1)
+    style.key(figure, entries)
     return Panel(name=f"weights-{family}", text=_words(family, fits, what), figure=figure)
 
 

@@ -1,0 +1,217 @@
+"""The chain of terms: sums, directions, first invoke, odd graphs."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from paraedge.core.device import Origin
+from paraedge.core.graph import ConstantWeights, Layer, LayerGraph, Quantization, SeededWeights, Tensor
+from paraedge.core.outcome import Prediction
+from paraedge.simulate import Hardware, explain, hardware_names, load_hardware, predict, roofs
+from paraedge.simulate.mappable import RULES
+
+Chain = Callable[..., LayerGraph]
+TERMS = ("compute_ms", "weights_ms", "input_ms", "output_ms", "instructions_ms", "overhead_ms", "cpu_ms")
+
+
+def check(prediction: Prediction, graph: LayerGraph) -> None:
+    """What holds of every prediction."""
+    assert tuple(prediction.terms) == TERMS
+    assert prediction.latency_ms == sum(prediction.terms.values())
+    assert all(math.isfinite(value) and value >= 0 for value in prediction.terms.values())
+    placement = prediction.placement
+    assert sorted(placement.on_device + placement.on_cpu) == list(range(len(graph.layers)))
+    assert set(placement.on_chip + placement.off_chip) <= set(placement.on_device)
+    assert set(placement.on_cpu) == set(placement.reasons)
+    named = {int(text.split()[0]) for text in prediction.untimed}
+    assert set(placement.on_cpu) <= named
+    assert prediction.first_ms is None or prediction.first_ms >= prediction.latency_ms
+    assert all(sentence.endswith(".") and "\n" not in sentence for sentence in explain(prediction, graph))
+
+
+@pytest.mark.parametrize("device", hardware_names())
+def test_terms_add_up_on_every_device(dense_chain: Chain, device: str) -> None:
+    for node in (32, 500, 1800, 3000):
+        graph = dense_chain(64, node, node, node, 10)
+        check(predict(graph, load_hardware(device)), graph)
+
+
+def test_terms_of_a_streamed_layer_by_hand(dense_chain: Chain, pcie: Hardware) -> None:
+    terms = predict(dense_chain(4096, 4096, bias=False), pcie).terms  # 16 MiB, streamed
+    assert terms["weights_ms"] == pytest.approx(16 * pcie.stream_ms_per_mib + pcie.stream_setup_ms)
+    assert terms["input_ms"] == pytest.approx(4096 / pcie.link_mb_per_s / 1e3)
+    assert terms["output_ms"] == pytest.approx(4096 / pcie.return_mb_per_s / 1e3)
+    code = pcie.instruction_bytes_per_op + 4096 * pcie.instruction_bytes_per_unit
+    assert terms["instructions_ms"] == pytest.approx(code / pcie.link_mb_per_s / 1e3)
+    assert terms["compute_ms"] == pytest.approx(4096**2 / pcie.on_chip_bytes_per_cycle / (pcie.clock_mhz * 1e3))
+    assert terms["overhead_ms"] == pcie.overhead_ms
+    assert terms["cpu_ms"] == 0
+
+
+def test_first_invoke_uploads_the_cached_parameters(dense_chain: Chain, pcie: Hardware) -> None:
+    prediction = predict(dense_chain(1024, 1024, bias=False), pcie)
+    assert prediction.first_ms is not None
+    assert prediction.first_ms - prediction.latency_ms == pytest.approx(pcie.upload_ms_per_mib)
+
+
+def test_latency_grows_with_width_and_jumps_where_parameters_spill(dense_chain: Chain, pcie: Hardware) -> None:
+    found = [predict(dense_chain(64, n, n, n, n, 10), pcie) for n in range(64, 2800, 64)]
+    times = [p.latency_ms for p in found]
+    assert times == sorted(times)
+    cliff = next(i for i, p in enumerate(found) if p.placement.off_chip)
+    assert times[cliff] > 20 * times[cliff - 1]
+
+
+def test_half_the_clock_doubles_compute_and_nothing_else(builder: Any, pcie: Hardware) -> None:
+    x = builder.tensor((1, 32, 32, 3))
+    graph = builder.graph([x], [builder.conv(builder.conv(x, 64), 64, kernel=1)])
+    fast = predict(graph, pcie).terms
+    slow = predict(graph, dataclasses.replace(pcie, clock_mhz=pcie.clock_mhz / 2)).terms
+    assert slow["compute_ms"] == pytest.approx(2 * fast["compute_ms"])
+    assert {k: v for k, v in slow.items() if k != "compute_ms"} == {k: v for k, v in fast.items() if k != "compute_ms"}
+
+
+def test_streamed_convolutions_are_fetched_once_a_stripe(builder: Any, pcie: Hardware) -> None:
+    x = builder.tensor((1, 64, 64, 700))
+    wide = builder.graph([x], [builder.conv(x, 700)])
+    tiny = dataclasses.replace(pcie, wide_memory_bytes=2.0**20, most_fetches=3.0)
+    terms = predict(wide, tiny)
+    mib = terms.placement.off_chip_bytes / 2**20
+    assert terms.terms["weights_ms"] == pytest.approx(3 * mib * pcie.stream_ms_per_mib + pcie.stream_setup_ms)
+
+
+def test_compiled_file_is_named_as_not_timed(builder: Any, pcie: Hardware) -> None:
+    x = builder.tensor((1, 224, 224, 3), "uint8")
+    y = builder.op("CUSTOM", (x,), (1, 1001), "uint8", custom_code="edgetpu-custom-op")
+    graph = builder.graph([x], [builder.op("SOFTMAX", (y,), (1, 1001), "uint8")])
+    prediction = predict(graph, pcie)
+    check(prediction, graph)
+    assert prediction.untimed[0].startswith("0 CUSTOM: compiled for the Edge TPU")
+    assert prediction.untimed[1].startswith("1 SOFTMAX: on the CPU")
+    assert prediction.instruction_bytes is None
+    assert prediction.first_ms is None
+    assert prediction.terms["input_ms"] > 0
+
+
+def test_lstm_is_mapped_and_not_timed(builder: Any, pcie: Hardware) -> None:
+    x = builder.tensor((1, 28, 28))
+    inputs = [x, *[builder.tensor((20, 28), constant=True)] * 8]
+    graph = builder.graph([x], [builder.op("UNIDIRECTIONAL_SEQUENCE_LSTM", inputs, (1, 28, 20))])
+    prediction = predict(graph, pcie)
+    check(prediction, graph)
+    assert prediction.placement.on_device == (0,)
+    assert "no timing model" in prediction.untimed[0]
+
+
+def test_graph_without_layers(pcie: Hardware) -> None:
+    graph = LayerGraph(name="empty", tensors=(), layers=(), inputs=(), outputs=())
+    check(predict(graph, pcie), graph)
+
+
+OPS = (*RULES, "CUSTOM", "ARG_MAX", "SHAPE", "NO_SUCH_OP")
+SIZES = (None, -1, 0, 1, 1, 2, 3, 8, 64, 1000, 2**31 - 1)
+CALM_SIZES = (1, 1, 1, 1, 2, 16, 2**31 - 1)
+DTYPES = ("int8", "int8", "int8", "uint8", "int32", "float32", "int16", "string", "NONSENSE")
+KINDS = (
+    None,
+    None,
+    SeededWeights(seed=0, stream=0, bound=1),
+    ConstantWeights(values=(0, 1)),
+    ConstantWeights(values=()),
+)
+OPTIONS = (
+    {},
+    {"fused_activation_function": "RELU"},
+    {"weights_format": 7, "dilation_w_factor": None},
+    {"padding": "SAME"},
+)
+
+
+def odd_graph(seed: int) -> LayerGraph:
+    """Any ops over any tensors: absent inputs, ids out of range, cycles, shapes without sense; half of them calmer."""
+    draw = random.Random(seed)
+    count = draw.randint(1, 12)
+    calm = seed % 2 == 0
+    sizes, dtypes, ranks, least, most_id = (
+        (CALM_SIZES, DTYPES[:3], (2, 4, 4), 0, count - 1)
+        if calm
+        else (SIZES, DTYPES, (0, 1, 2, 2, 4, 4, 5, 40), -1, count)
+    )
+    tensors = tuple(
+        Tensor(
+            name=str(i),
+            shape=tuple(draw.choice(sizes) for _ in range(draw.choice(ranks))),  # type: ignore[misc]
+            dtype=draw.choice(dtypes),
+            quantization=draw.choice((None, Quantization(scales=(), zero_points=()))),
+            weights=draw.choice(KINDS),
+        )
+        for i in range(count)
+    )
+
+    def some_ids(most: int) -> tuple[int, ...]:
+        return tuple(draw.randint(least, most_id) for _ in range(draw.randint(calm, most)))
+
+    layers = tuple(
+        Layer(
+            op=draw.choice(OPS),
+            inputs=some_ids(5),
+            outputs=some_ids(2),
+            options=draw.choice(OPTIONS),  # type: ignore[arg-type]
+            custom_code=draw.choice((None, "x", "edgetpu-custom-op")),
+        )
+        for _ in range(draw.randint(0, 8))
+    )
+    return LayerGraph(name="odd", tensors=tensors, layers=layers, inputs=some_ids(2), outputs=some_ids(2))
+
+
+def test_odd_graphs_give_a_prediction(pcie: Hardware) -> None:
+    mapped = 0
+    for seed in range(10_000):
+        graph = odd_graph(seed)
+        prediction = predict(graph, pcie)
+        check(prediction, graph)
+        mapped += bool(prediction.placement.on_device)
+    assert mapped > 1500  # the odd graphs reach the terms, not only the checks
+
+
+def test_roofs_hold_every_prediction(dense_chain: Chain) -> None:
+    for device in hardware_names():
+        hardware = load_hardware(device)
+        found = {roof.name: roof for roof in roofs(hardware)}
+        assert {roof.origin for roof in found.values()} == {Origin.SIMULATED}
+        assert all(roof.source for roof in found.values())
+        assert found["peak int8"].value == pytest.approx(4096)  # 2 x 64 x 64 x 0.5 GHz
+        for node in (64, 1024, 2500):
+            graph = dense_chain(64, node, node, node, 10)
+            prediction = predict(graph, hardware)
+            assert prediction.latency_ms > found["shortest invoke"].value
+            assert 2 * (graph.macs or 0) / prediction.latency_ms / 1e6 < found["peak int8"].value
+            assert (prediction.link_bytes or 0) / prediction.latency_ms / 1e6 < found["host link"].value
+
+
+def test_explain_names_what_spilled_and_what_it_costs(dense_chain: Chain, pcie: Hardware) -> None:
+    graph = dense_chain(64, 1740, 1740, 1740, 1740, 10)
+    prediction = predict(graph, pcie)
+    text = " ".join(explain(prediction, graph))
+    assert f"{prediction.terms['weights_ms']:.3g} ms: 3 FULLY_CONNECTED" in text
+    assert "streaming parameters rules" in text
+    text = " ".join(explain(predict(dense_chain(64, 64, 10), pcie), dense_chain(64, 64, 10)))
+    assert "All parameters" in text
+
+
+def test_explain_names_ops_on_the_cpu(builder: Any, pcie: Hardware) -> None:
+    x = builder.tensor((1, 64))
+    y = builder.dense(x, 64)
+    graph = builder.graph([x], [builder.op("GELU", (y,), (1, 64))])
+    text = " ".join(explain(predict(graph, pcie), graph))
+    assert "1 of 2 ops on the CPU: 1 GELU" in text
+    assert "lower bound" in text
+    nothing = builder.graph([], [])
+    alone = dataclasses.replace(nothing, layers=nothing.layers[1:])
+    assert "no latency" in explain(predict(alone, pcie), alone)[0]

@@ -1,0 +1,277 @@
+"""The sweep file's grammar against a plain reading of it by nested loops, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import Axis, fc_grids
+
+from paraedge.core.device import MeasureSettings
+from paraedge.core.errors import BadInput
+from paraedge.core.spec import ModelSpec
+from paraedge.models import FcParams, MatmulParams, build_graph
+from paraedge.sweep import Sweep, load_sweep, parse_sweep, shipped_sweeps
+
+HEAD = 'name = "t"\ndevices = ["cpu"]\n'
+MATMUL = '[[grid]]\nfamily = "matmul"\n'
+
+
+def parse(text: str) -> Sweep:
+    return parse_sweep(text, source="t.toml")
+
+
+def grid_text(axes: dict[str, Axis]) -> str:
+    return '[[grid]]\nfamily = "fc"\n' + "".join(f"{name} = {axis.text}\n" for name, axis in axes.items())
+
+
+def by_loops(grids: list[dict[str, Axis]]) -> list[tuple[ModelSpec, ...]]:
+    """What the grids mean, read naively: all combinations in order, then duplicates removed."""
+    found: dict[ModelSpec, None] = {}
+    for axes in grids:
+        for values in itertools.product(*(axis.values for axis in axes.values())):
+            given = dict(zip(axes, values, strict=True))
+            common = {name: given.pop(name) for name in ("batch", "precision", "seed") if name in given}
+            found[ModelSpec(family="fc", params=FcParams(**given), **common)] = None
+    return list(found)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(fc_grids(), min_size=1, max_size=4))
+def test_points_are_those_of_nested_loops_in_order_and_each_once(grids: list[dict[str, Axis]]) -> None:
+    sweep = parse(HEAD + "".join(map(grid_text, grids)))
+    points = list(sweep.points())
+    assert points == by_loops(grids)
+    assert sweep.size() == len(points) == len({spec.spec_id for spec in points})
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.integers(0, 200), st.integers(1, 30)), min_size=1, max_size=5),
+    st.lists(st.integers(1, 260), min_size=1, max_size=20),
+)
+def test_overlapping_ranges_are_counted_once(ranges: list[tuple[int, int, int]], values: list[int]) -> None:
+    texts = [f"n = {{ min = {low}, max = {low + more}, plus = {step} }}" for low, more, step in ranges]
+    sweep = parse(HEAD + "".join(f"{MATMUL}{text}\n" for text in [*texts, f"n = {values}"]))
+    expected = set(values).union(*(range(low, low + more + 1, step) for low, more, step in ranges))
+    assert sweep.size() == len(list(sweep.points())) == len(expected)
+    assert {spec.params for spec in sweep.points()} == {MatmulParams(n=n) for n in expected}
+
+
+def test_the_last_key_varies_fastest() -> None:
+    sweep = parse(HEAD + '[[grid]]\nfamily = "fc"\nnode = [1, 2]\nbatch = [1, 2]\nlayer = 1\n')
+    assert [(spec.params.columns()["node"], spec.batch) for spec in sweep.points()] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_a_huge_grid_is_counted_and_begun_at_once() -> None:
+    axis = "{ min = 1, max = 1000000, plus = 1 }"
+    grid = f'[[grid]]\nfamily = "fc"\nlayer = 4\nnode = {axis}\ninput = {axis}\nseed = {axis}\n'
+    sweep = parse(HEAD + grid)
+    assert sweep.size() == 10**18
+    assert parse(HEAD + 3 * grid + grid.replace("min = 1", "min = 500001")).size() == 10**18
+    assert next(sweep.points()).params == FcParams(layer=4, node=1, input=1)
+
+
+def test_blocks_and_widths_are_one_value_each() -> None:
+    text = '[[grid]]\nfamily = "cnn"\nblocks = [3, 4, 6, 3]\n[[grid]]\nfamily = "fc"\nwidths = [[8, 4], [2]]\n'
+    first, *others = parse(HEAD + text).points()
+    assert first.params.columns()["blocks"] == (3, 4, 6, 3)
+    assert [spec.params.columns()["widths"] for spec in others] == [(8, 4), (2,)]
+
+
+def test_measure_defaults_and_keys() -> None:
+    assert parse(HEAD + MATMUL + "n = 1").measure == MeasureSettings()
+    keys = "rounds=1\ntime_budget_s=1\nprecision=0.5\nwarm_up_s=0\nmin_blocks=2\nblock_ms=0.5\nmax_invokes=7\n"
+    keys += 'timeout_s=9\nmemory_mb=10\nseed=0\nthreads=[1,2,1]\nkernels=["xnnpack","builtin"]\n'
+    sweep = parse(HEAD + "[measure]\n" + keys + MATMUL + "n = 1")
+    assert sweep.measure == MeasureSettings(
+        rounds=1,
+        time_budget_s=1,
+        precision=0.5,
+        warm_up_s=0,
+        min_blocks=2,
+        block_ms=0.5,
+        max_invokes=7,
+        timeout_s=9,
+        memory_mb=10,
+        seed=0,
+    )
+    assert (sweep.threads, sweep.kernels) == ((1, 2), ("xnnpack", "builtin"))
+
+
+WRONG = [
+    # the text after a good head, then what the one line must say
+    ("", "grid is missing"),
+    ("grid = []", "has no grid"),
+    ("grid = 3", "grid = 3: must be one or more tables"),
+    ("[grid]\nn = 1", "grid = .*must be one or more tables"),
+    ("[[grid]]\nn = 1", r"grid\[1\].family is missing: one of fc, cnn, conv_stack, matmul"),
+    ('[[grid]]\nfamily = "matmull"\nn = 1', r"grid\[1\].family = 'matmull': unknown: did you mean 'matmul'\?"),
+    ("[[grid]]\nfamily = 3", r"grid\[1\].family = 3: unknown"),
+    (MATMUL, r"grid\[1\].n is missing"),
+    (MATMUL + "n = 1\n" + MATMUL + "m = 1", r"grid\[2\].m is unknown: one of family, n, batch"),
+    (MATMUL + "n = 1\nbacth = 2", r"grid\[1\].bacth is unknown: did you mean 'batch'\?"),
+    (MATMUL + "n = 0", r"grid\[1\].n = 0: must be a whole number from 1 to"),
+    (MATMUL + "n = -8", r"grid\[1\].n = -8: must be"),
+    (MATMUL + "n = true", r"grid\[1\].n = true: must be"),
+    (MATMUL + "n = 1.0", r"grid\[1\].n = 1.0: must be"),
+    (MATMUL + 'n = "8"', r"grid\[1\].n = '8': must be"),
+    (MATMUL + "n = [8, true]", r"grid\[1\].n = true: must be"),
+    (MATMUL + "n = [8, [9]]", r"grid\[1\].n = \[9\]: must be"),
+    (MATMUL + "n = 1" + "0" * 400, r"grid\[1\].n = 10+\.\.\.: must be"),
+    (MATMUL + "n = 1" + "0" * 5000, "is not TOML"),
+    (MATMUL + "n = 2000-01-01", r"grid\[1\].n = .*must be"),
+    (MATMUL + "n = []", r"grid\[1\].n = \[\]: an empty list"),
+    (MATMUL + "n = { min = 1, max = 8 }", r"grid\[1\].n: a range has min, max and either times or plus"),
+    (MATMUL + "n = { min = 1, max = 8, times = 2, plus = 1 }", ".*either times or plus"),
+    (MATMUL + "n = { min = 1, times = 2 }", r"grid\[1\].n.max is missing"),
+    (MATMUL + "n = { min = 1, max = 8, step = 2 }", r"grid\[1\].n.step is unknown"),
+    (MATMUL + "n = { min = 1, max = 8, tims = 2 }", r"grid\[1\].n.tims is unknown: did you mean 'times'\?"),
+    (MATMUL + "n = { min = 1, max = 8, times = 1 }", r"grid\[1\].n.times = 1: must be 2 or more"),
+    (MATMUL + "n = { min = 1, max = 8, times = -2 }", r"grid\[1\].n.times = -2: must be 2 or more"),
+    (MATMUL + "n = { min = 1, max = 8, plus = 0 }", r"grid\[1\].n.plus = 0: must be 1 or more"),
+    (MATMUL + "n = { min = 1, max = 8, plus = true }", r"grid\[1\].n.plus = true: must be a whole number"),
+    (MATMUL + "n = { min = 8, max = 1, plus = 1 }", r"grid\[1\].n: the range is empty, its min 8 is above its max 1"),
+    (MATMUL + "n = { min = 0, max = 8, plus = 1 }", r"grid\[1\].n = 0: must be"),
+    (MATMUL + "n = 1\nseed = { min = 0, max = 8, times = 2 }", r"grid\[1\].seed.min = 0: must be 1 or more"),
+    (MATMUL + "n = 1\nseed = -1", r"grid\[1\].seed = -1: must be"),
+    (MATMUL + 'n = 1\nprecision = "int4"', r"grid\[1\].precision = 'int4': must be 'int8' or 'float32'"),
+    (MATMUL + "n = 1\nprecision = { min = 1, max = 2, plus = 1 }", r"grid\[1\].precision = 1: must be"),
+    ('[[grid]]\nfamily = "fc"\nlayer = 4', r"grid\[1\]: no node: give layer and node, or widths"),
+    ('[[grid]]\nfamily = "fc"\nnode = 4\nwidths = [4]', r"grid\[1\]: widths stands in place of layer and node"),
+    ('[[grid]]\nfamily = "fc"\nwidths = [4, 0]', r"grid\[1\].widths = \[4, 0\]: must be a list of"),
+    ('[[grid]]\nfamily = "fc"\nwidths = [[4], 3]', r"grid\[1\].widths = 3: must be a list of"),
+    ('[[grid]]\nfamily = "fc"\nwidths = []', r"grid\[1\].widths = \[\]: must be a list of"),
+    ('[[grid]]\nfamily = "fc"\nwidths = 7', r"grid\[1\].widths = 7: must be a list of"),
+    ('[[grid]]\nfamily = "cnn"\nblocks = [1, 2, 3]', r"grid\[1\].blocks = \[1, 2, 3\]: must be a list of 4"),
+    ('[[grid]]\nfamily = "cnn"\nblock = 1\nkind = "wide"', r"grid\[1\].kind = 'wide': must be one of 'residual', 'bo"),
+    ("[measure]\nround = 3\n" + MATMUL + "n = 1", r"measure.round is unknown: did you mean 'rounds'\?"),
+    ("[measure]\nrounds = 0\n" + MATMUL + "n = 1", "measure.rounds = 0: must be a whole number, 1 or more"),
+    ("[measure]\nrounds = true\n" + MATMUL + "n = 1", "measure.rounds = true: must be"),
+    ("[measure]\ntime_budget_s = nan\n" + MATMUL + "n = 1", "measure.time_budget_s = nan: must be"),
+    ("[measure]\ntimeout_s = inf\n" + MATMUL + "n = 1", "measure.timeout_s = inf: must be"),
+    ("[measure]\nprecision = 1\n" + MATMUL + "n = 1", "measure.precision = 1: must be a number between 0 and 1"),
+    ('[measure]\nprecision = "int8"\n' + MATMUL + "n = 1", "measure.precision = 'int8': must be a number"),
+    ("[measure]\nthreads = []\n" + MATMUL + "n = 1", r"measure.threads = \[\]: give at least one"),
+    ("[measure]\nthreads = [1, 0]\n" + MATMUL + "n = 1", "measure.threads = 0: must be a whole number"),
+    ('[measure]\nkernels = "fast"\n' + MATMUL + "n = 1", "measure.kernels = 'fast': must be 'xnnpack' or 'builtin'"),
+    ("measure = 3\n" + MATMUL + "n = 1", r"measure = 3: must be a table: \[measure\]"),
+    ("grids = 3", r"grids is unknown: did you mean 'grid'\?"),
+    ("x = [" + "[" * 5000, "is not TOML"),
+    ("n = = 3", "is not TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG, ids=range(len(WRONG)))
+def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(BadInput) as error:
+        parse(HEAD + text)
+    said = str(error.value)
+    assert re.match(f"t.toml:? {message}", said), said
+    assert "\n" not in said
+    assert len(said) < 300
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ('devices = ["cpu"]', "name is missing"),
+        ('name = "t"', "devices is missing"),
+        ('name = "../t"\ndevices = ["cpu"]', "name = '../t': must be up to 100 letters"),
+        ('name = ""\ndevices = ["cpu"]', "name = '': must be"),
+        ('name = "a/b"\ndevices = ["cpu"]', "name = 'a/b': must be"),
+        ('name = 3\ndevices = ["cpu"]', "name = 3: must be"),
+        ('name = "t"\ndevices = "cpu"', "devices = 'cpu': must be a list"),
+        ('name = "t"\ndevices = []', r"devices = \[\]: give at least one"),
+        ('name = "t"\ndevices = [1]', "devices = 1: must be"),
+        ('name = "t"\ndevices = [" "]', "devices = ' ': must be"),
+    ],
+)
+def test_a_wrong_head(head: str, message: str) -> None:
+    with pytest.raises(BadInput, match=f"^t.toml: {message}"):
+        parse(f"{head}\n{MATMUL}n = 1\n")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(), st.text().map(lambda tail: HEAD + MATMUL + "n = 1\n" + tail)))
+def test_any_text_gives_a_sweep_or_our_error(text: str) -> None:
+    try:
+        sweep = parse(text)
+    except BadInput as error:
+        said = str(error)
+    else:
+        said = f"{sweep.size()} points"
+    assert "\n" not in said
+    assert said != "0 points"
+
+
+def test_files_that_are_no_sweeps(tmp_path: Path) -> None:
+    def refused(path: Path | str, message: str) -> None:
+        with pytest.raises(BadInput, match=message):
+            load_sweep(path)
+
+    files = {"empty": b"", "blank": b" \n", "binary": b"TFL3\xff\xfe\x00", "huge": b"#" * (2**20 + 1)}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    refused(tmp_path / "none.toml", "no sweep file .*none.toml")
+    refused("quik", "no sweep file quik, .*did you mean 'quick'")
+    refused(tmp_path, "is not a file")
+    refused(tmp_path / "empty", "is empty")
+    refused(tmp_path / "blank", "is empty")
+    refused(tmp_path / "binary", "is not text")
+    refused(tmp_path / "huge", "is over 1 MiB")
+    refused("a\0b", "no sweep file")
+    refused("x" * 5000, "no sweep file")
+
+
+def test_a_file_keeps_its_text_and_may_begin_with_a_mark(tmp_path: Path) -> None:
+    text = HEAD + MATMUL + "n = [1, 2]\n"
+    (tmp_path / "t.toml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    sweep = load_sweep(tmp_path / "t.toml")
+    assert sweep.size() == 2
+    assert sweep.text == text.replace("\n", "\r\n")
+    assert sweep.source == str(tmp_path / "t.toml")
+
+
+def test_a_folder_does_not_hide_a_shipped_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quick").mkdir()
+    assert load_sweep("quick").name == "quick"
+
+
+@pytest.mark.parametrize(
+    ("name", "points"),
+    [
+        ("paradnn-fc", 6 * 9 * 4 * 5),
+        ("paradnn-cnn", 2 * 8 * 3 * 3 * 3),
+        ("multi-tpu-conv", 72),
+        ("multi-tpu-fc", 64),
+        ("matmul", 5),
+        ("smoke", 4),
+    ],
+)
+def test_shipped_sweeps_have_their_published_sizes(name: str, points: int) -> None:
+    sweep = load_sweep(name)
+    assert sweep.name == name
+    assert sweep.text.startswith("# ")
+    assert sweep.size() == len(list(sweep.points())) == points
+
+
+def test_every_shipped_sweep_is_named_as_its_file() -> None:
+    assert {name: load_sweep(name).name for name in shipped_sweeps()} == {name: name for name in shipped_sweeps()}
+
+
+def test_quick_is_wide_enough_for_its_report() -> None:
+    sweep = load_sweep("quick")
+    specs = list(sweep.points())
+    by_family = {family: [s for s in specs if s.family == family] for family in ("fc", "cnn", "conv_stack", "matmul")}
+    assert 55 <= len(specs) <= 65
+    assert all(len(found) >= 12 for found in by_family.values())
+    for family in ("fc", "conv_stack"):  # on both sides of an Edge TPU's 8 MiB of parameters
+        sizes = [build_graph(spec).weight_bytes for spec in by_family[family]]
+        assert min(sizes) < 2**20
+        assert max(sizes) > 9 * 2**20
