@@ -7,6 +7,7 @@ Two texts are made: `docs/cli.md` from the commands' help, and the README's tran
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def run_transcript(old: str) -> str:
         for line in old.splitlines():
             if line.startswith("$ paraedge "):
                 command = [sys.executable, "-m", "paraedge", *line.split()[2:]]
-                result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+                place = {**os.environ, "XDG_RUNTIME_DIR": folder}  # no lock shared with a campaign of the user
+                result = subprocess.run(command, cwd=folder, env=place, capture_output=True, text=True, check=False)
                 if result.returncode:
                     raise SystemExit(f"{line}: exit code {result.returncode}: {result.stderr}")
                 parts.append(f"{line}\n{result.stdout}")

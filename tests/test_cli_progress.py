@@ -82,7 +82,14 @@ def test_stopped_by_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         SWEEP.replace('["sim-edgetpu-usb3"]', '["cpu"]').replace("[2, 3]", "{ min = 1, max = 400, plus = 1 }")
     )
     command = [sys.executable, "-m", "paraedge", "run", str(path), "--out", str(tmp_path / "out")]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},  # no lock shared with a campaign of the user
+    )
     runs = tmp_path / "out" / "runs.csv"
     while child.poll() is None and not (runs.is_file() and runs.read_bytes().count(b"\n") > 1):
         time.sleep(0.02)

@@ -37,7 +37,7 @@ def _number(name: str, unit: str, meaning: str) -> Column:
 
 POINT: tuple[Column, ...] = (
     _text("run_id", "`r` and 15 hexadecimal digits, from the key and the attempt; joins samples.csv", filled=True),
-    _text("spec_id", "16 hexadecimal digits of the SHA-256 of the spec's canonical JSON", filled=True),
+    _text("spec_id", "`s` and 15 hexadecimal digits of the SHA-256 of the spec's canonical JSON", filled=True),
     _text("family", "generator of the model: `fc`, `cnn`, `conv_stack`, `matmul`", filled=True),
 )
 """Columns before the parameters."""

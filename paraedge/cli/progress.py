@@ -23,21 +23,18 @@ BAR_INTERVAL_S = 0.1
 
 
 class Rate:
-    """Points a second in this call, and what is left at that rate."""
+    """Points a second since the first one, and what is left at that rate; measuring roofs comes before the first."""
 
     def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-        self._clock = time.monotonic()
+        self._first: Progress | None = None
 
     def text(self, now: Progress) -> str:
-        """`3.2 points/s, 2 min 30 s left`; `left` is unknown until there are two points."""
-        if self._first is None:
-            self._first = (now.done - 1, max(0.0, now.elapsed_s - (time.monotonic() - self._clock)))
-        done, since = self._first
-        seconds = now.elapsed_s - since
-        if seconds <= 0:
-            return ""
-        rate = (now.done - done) / seconds
+        """`3.2 points/s, 2 min 30 s left`; unknown until there are two points."""
+        first = self._first = self._first or now
+        seconds = now.elapsed_s - first.elapsed_s
+        if now.done <= first.done or seconds <= 0:
+            return "? points/s, ? left"
+        rate = (now.done - first.done) / seconds
         return f"{rate:.3g} points/s, {duration((now.total - now.done) / rate)} left"
 
 

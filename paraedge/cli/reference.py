@@ -35,7 +35,7 @@ def _command(command: Any, path: str) -> str:
     if hasattr(command, "commands"):
         return parts[0]
     shown = [parameter for parameter in command.params if "--help" not in parameter.opts]
-    arguments = [p.human_readable_name for p in shown if p.param_type_name == "argument"]
+    arguments = [str(parameter.metavar) for parameter in shown if _is_argument(parameter)]
     parts.append("\n```\n" + " ".join([path, *arguments, "[OPTION ...]"]) + "\n```\n\n")
     parts.append("| | |\n| --- | --- |\n")
     parts += [f"| {_name(p)} | {_text(p)} |\n" for p in shown]
@@ -48,18 +48,21 @@ def _paragraphs(text: str | None) -> str:
     return "\n\n".join(" ".join(part.split()) for part in (text or "").split("\n\n") if part.strip())
 
 
+def _is_argument(parameter: Any) -> bool:
+    return not parameter.opts[0].startswith("-")
+
+
 def _name(parameter: Any) -> str:
-    if parameter.param_type_name == "argument":
-        return f"`{parameter.human_readable_name}`".replace("|", "\\|")
+    if _is_argument(parameter):
+        return f"`{parameter.metavar}`".replace("|", "\\|")
     value = "" if parameter.is_flag else f" {parameter.metavar}"
     return f"`{', '.join(parameter.opts)}{value}`".replace("|", "\\|")
 
 
 def _text(parameter: Any) -> str:
-    required = " Required." if parameter.required and parameter.param_type_name == "option" else ""
     given = parameter.default
-    shown = not callable(given) and given is not None and not isinstance(given, bool) and given != []
-    default = f" Default: `{given}`." if shown else ""
+    required = " Required." if parameter.required and not _is_argument(parameter) else ""
+    default = f" Default: `{given}`." if isinstance(given, (str, float)) else ""
     return f"{parameter.help or ''}{required}{default}".replace("|", "\\|")
 
 

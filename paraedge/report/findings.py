@@ -62,14 +62,17 @@ def speedups(data: ReportData) -> Iterator[str]:
 
 def _speedups(base: Series, found: Sequence[tuple[Series, SpeedupResult]]) -> str:
     new, best = found[0]
-    ranks = joined([f"{series.label} {cell(r.geometric_mean, 3)}" for series, r in found])
-    start = "By simulation, not measurement" if new.simulated else "Measured"
-    against = " (against times measured there)" if new.simulated and not base.simulated else ""
+    ranks = joined([f"{series.label} is {_times(r.geometric_mean)}" for series, r in found])
+    start = "By simulation, " if new.simulated else ""
+    against = f"{base.label}, as measured there" if new.simulated and not base.simulated else base.label
     return (
-        f"{start}: times as fast as {base.label}{against}, by the geometric mean over the models good on both: {ranks}. "
-        f"{new.label} is the faster of the two on {100 * best.share_above_1:.0f} % of {best.count} models; single models "
-        f"range from {cell(best.min, 2)} to {cell(best.max, 3)} times."
+        f"{start}{ranks}, compared with {against} (geometric means over the models good on both). {new.label} is the faster of the "
+        f"two on {100 * best.share_above_1:.0f} % of {best.count} models; its best is {_times(best.max)}, its worst {_times(best.min)}."
     )
+
+
+def _times(ratio: float) -> str:
+    return f"{cell(ratio, 3)} times as fast" if ratio >= 1 else f"{cell(1 / ratio, 3)} times slower"
 
 
 def peaks(data: ReportData) -> Iterator[str]:

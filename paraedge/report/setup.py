@@ -81,6 +81,7 @@ def environment_facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
         value: Any = environment
         for name in path:
             value = value.get(name) if isinstance(value, Mapping) else None
+        value = str(value).replace("T", " ").replace("+00:00", " UTC") if title == "Date" and value else value
         text = in_units(value, unit, joiner=" " if title == "Command" else ", ")
         if text:
             found.append((title, text))
@@ -101,13 +102,17 @@ def in_units(value: object, unit: str, *, joiner: str = ", ") -> str:
 def words(value: object, *, joiner: str = ", ") -> str:
     """A value of the meta data in one line: lists and mappings without their brackets, empty ones left out."""
     if isinstance(value, Mapping):
-        parts = [(name, words(item)) for name, item in value.items()]
-        return joiner.join(f"{str(name).replace('_', ' ')} {text}" for name, text in parts if text)
+        parts = [("" if name in PLAIN_NAMES else str(name).replace("_", " "), words(item)) for name, item in value.items()]
+        return joiner.join(f"{name} {text}".strip() for name, text in parts if text)
     if isinstance(value, (list, tuple)):
         return joiner.join(text for text in map(words, value) if text)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return cell(value)
+    return f"{value:g}" if isinstance(value, float) else cell(value)
+
+
+PLAIN_NAMES = ("summary", "platform", "machine")
+"""Values that speak for themselves."""
 
 
 def _points(data: ReportData, name: str) -> str:

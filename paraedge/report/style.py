@@ -40,7 +40,7 @@ SEQUENTIAL = LinearSegmentedColormap.from_list(
     "paraedge", ["#3b2f7f", "#2f6aa8", "#2a9d8f", "#8cc152", "#f4d35e"]
 )  # monotonic in lightness, so that it survives printing in grey; legible on white and on black
 
-PANEL_INCHES = (4.9, 3.75)
+PANEL_INCHES = (4.5, 3.55)
 SETTINGS = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same layout on every machine
     "font.size": 9,
@@ -128,8 +128,11 @@ MANY_POINTS = 1500
 """Above so many markers a figure's points are drawn as an image inside the SVG, which would grow to megabytes otherwise."""
 
 
-def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]]) -> None:
-    """A legend below the axes, outside the data, in as many columns as fit; entries are label, colour, marker, hollow."""
+def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]], lines: Sequence[Line2D] = ()) -> None:
+    """A legend below the axes, outside the data, in as many columns as fit; entries are label, colour, marker, hollow.
+
+    lines: handles of lines that belong into it too.
+    """
     handles = [
         Line2D(
             [], [], linestyle="none", marker=shape, markersize=6, label=label,
@@ -137,13 +140,14 @@ def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]]) -> None:
         )
         for label, colour, shape, hollow in entries
     ]  # fmt: skip
+    handles += lines
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     if handles:
         figure.legend(
-            handles=handles, loc="outside lower left", ncols=max(1, min(len(handles), LEGEND_LETTERS // (longest + 5))), frameon=False, fontsize=8.5, labelcolor=INK,
+            handles=handles, loc="outside lower left", ncols=max(1, min(len(handles), LEGEND_LETTERS // (longest + 4))), frameon=False, fontsize=8, labelcolor=INK,
             handletextpad=0.2, columnspacing=1.2, borderaxespad=0.2,
         )  # fmt: skip
 
 
-LEGEND_LETTERS = 68
+LEGEND_LETTERS = 72
 """Letters of a legend's size that a panel is wide."""

@@ -81,6 +81,9 @@ def _visit_isolated(
                 yield unopened
                 continue
             try:
+                if worker is not None and not worker.alive():
+                    worker.close()
+                    worker = None
                 if worker is None:
                     worker = Worker(driver, target, settings)
                     openings = 0

@@ -23,6 +23,9 @@ LONGEST_LINE_BYTES = 64 << 20
 TAIL_BYTES = 4096
 """So much of what the child and its libraries print last is kept for the message of a failure."""
 
+DRAIN_READS = 16
+"""So many reads empty a pipe; a child that prints without end must not keep us."""
+
 CLOSE_S = 5.0
 """An idle child gets so long to close its device before it is killed."""
 
@@ -72,6 +75,9 @@ class Worker:
     def ask(self, request: Mapping[str, object], answer: str) -> dict[str, Any]:
         """Send a request and wait for the message that says `answer`; raises ChildFailed, the child then being gone."""
         self._busy = True
+        self.stage = "open" if answer == "open" else "load"
+        self._drain()
+        self._tail.clear()  # what was printed of an earlier job explains nothing here
         try:
             self._send(to_line(request))
             while True:
@@ -89,6 +95,10 @@ class Worker:
         except BadMessage as error:
             self.kill()
             raise ChildFailed(Failure(stage=self.stage, error="BadMessage", message=short(error))) from error
+
+    def alive(self) -> bool:
+        """Whether the child still runs; one that ended between two jobs takes no job along."""
+        return self._process.poll() is None
 
     def close(self) -> None:
         """Let an idle child close its device and end; kill a busy one."""
@@ -132,6 +142,7 @@ class Worker:
                 env=_environment(),
             )
         except OSError as error:  # no memory or no process left for another
+            self._selector.close()
             for descriptor in (self._requests, self._replies, self._log):
                 os.close(descriptor)
             raise ChildFailed(Failure(stage="open", error=type(error).__name__, message=short(error))) from error
@@ -164,8 +175,9 @@ class Worker:
             searched = len(self._inbox)
             if searched > LONGEST_LINE_BYTES:
                 raise BadMessage(f"a line of more than {LONGEST_LINE_BYTES >> 20} MiB")
-            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
+            left_s = deadline - time.monotonic()
+            ready = self._selector.select(max(0.0, left_s))
+            if not ready or left_s < 0:  # a child that only prints is silent too
                 raise ChildFailed(self._silent())
             for key, _ in ready:
                 if not self._read(key.fd) and key.fd == self._replies:
@@ -182,9 +194,16 @@ class Worker:
         else:
             self._tail += data
             del self._tail[:-TAIL_BYTES]
-        if not data:
+        if not data and descriptor in self._selector.get_map():
             self._selector.unregister(descriptor)
         return bool(data)
+
+    def _drain(self) -> None:
+        """Take in what the child has printed so far."""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(DRAIN_READS):
+                if not self._read(self._log):
+                    return
 
     def _silent(self) -> Failure:
         self.kill()
@@ -195,15 +214,13 @@ class Worker:
         """How the child ended: its signal or exit code, and what it printed last."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(CLOSE_S)
-        with contextlib.suppress(OSError):
-            while self._read(self._log):
-                pass
+        self._drain()
         code = self._process.returncode
         self.kill()
         printed = self._tail.decode(errors="replace").strip()
         said = f"; it last printed: {printed[-300:]}" if printed else ""
         if code is not None and code < 0:
-            return self._killed(signal.Signals(-code).name, printed, said)
+            return self._killed(_signal_name(-code), printed, said)
         error = "MemoryError" if _out_of_memory(printed) else "ChildEnded"
         return Failure(stage=self.stage, error=error, message=short(f"the child ended with exit code {code}{said}"))
 
@@ -216,6 +233,13 @@ class Worker:
         elif _out_of_memory(printed):
             error, reason = "MemoryError", f"{reason}, out of memory"
         return Failure(stage=self.stage, error=error, message=short(reason + said), signal=name)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time signals have no names of their own
+        return f"signal {number}"
 
 
 def _out_of_memory(printed: str) -> bool:

@@ -193,8 +193,7 @@ def table(tmp_path: Path) -> Path:
         (["heatmap", "T", "--x", "layer", "--y", "layer", "--metric", "rate"], ("layer",)),
         (["roofline", "T"], ("--peak",)),
         (["roofline", "T", "--macs", "gone", "--bytes", "node", "--peak", "1", "--bandwidth", "1"], ("gone",)),
-        (["roofline", "T", "--macs", "layer", "--bytes", "node", "--latency", "rate", "--peak", "-1", "--bandwidth", "1"],
-         ("-1",)),
+        (["roofline", "T", *"--macs layer --bytes node --latency rate --peak -1 --bandwidth 1".split()], ("-1",)),
     ],
     ids=lambda value: " ".join(value[:1]) if isinstance(value, list) else "",
 )  # fmt: skip

@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 
@@ -69,6 +70,13 @@ class StrangeSession:
         while time.monotonic() < until:
             time.sleep(settings.timeout_s / 10)
             stage.alive()
+
+    def print_forever(self, settings: MeasureSettings) -> None:
+        while True:
+            os.write(1, b"out of memory? " * 100)
+
+    def leave_afterwards(self, settings: MeasureSettings) -> None:
+        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
 
     def leave(self, settings: MeasureSettings) -> None:
         os.write(2, b"goodbye\n")

@@ -69,7 +69,7 @@ def test_dead_child_is_a_row_and_the_next_job_goes_on(
     assert pid(before) != pid(after)
 
 
-@pytest.mark.parametrize("recipe", ["hang", "hang_in_native_code"])
+@pytest.mark.parametrize("recipe", ["hang", "hang_in_native_code", "print_forever"])
 def test_silence_is_a_time_out(drivers: ModuleType, recipe: str, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     jobs = [job(recipe, file), job("fine")]
@@ -83,6 +83,24 @@ def test_silence_is_a_time_out(drivers: ModuleType, recipe: str, tmp_path: Path)
 def test_a_long_measurement_that_gives_signs_of_life_is_no_time_out(drivers: ModuleType) -> None:
     (outcome,) = outcomes(drivers, "long_but_alive", timeout_s=1.0)
     assert isinstance(outcome, Measurement)
+
+
+def test_a_child_that_ended_between_two_jobs_takes_no_job_along(drivers: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+
+    def jobs() -> Iterator[Job]:
+        yield job("leave_afterwards", file)
+        assert wait_for(lambda: gone(int(file.read_text())))
+        yield job("fine")
+
+    first, second = visit(drivers.StrangeDriver(), TARGET, jobs(), MeasureSettings())
+    assert pid(first) != pid(second)
+
+
+def test_what_an_earlier_job_printed_is_not_told_of_a_later_one(drivers: ModuleType) -> None:
+    _, died = outcomes(drivers, "chatter", "segfault")
+    assert isinstance(died, Failure)
+    assert "noise" not in died.message
 
 
 def test_memory_beyond_the_limit_is_a_row_and_the_next_child_is_fresh(drivers: ModuleType) -> None:

@@ -75,6 +75,11 @@ def use(graph: LayerGraph) -> None:
     assert graph.macs is None or graph.macs >= 0
 
 
+def check_message(message: str) -> None:
+    assert len(message) < 300, "a message is one short line"
+    assert "\n" not in message
+
+
 def main() -> None:
     count, seed, spare_mb = (int(word) for word in sys.argv[1:4])
     originals = [path.read_bytes() for path in sorted(Path(sys.argv[4]).iterdir())]
@@ -92,11 +97,10 @@ def main() -> None:
             use(parse_graph(data, "damaged"))
             graphs += 1
         except BadModelFile as error:
-            assert len(str(error)) < 300, "a message is one short line"
-            assert "\n" not in str(error)
+            check_message(str(error))
             refused += 1
         longest_s = max(longest_s, time.perf_counter() - began)
-    print(json.dumps({"graphs": graphs, "refused": refused, "longest_s": longest_s}))
+    json.dump({"graphs": graphs, "refused": refused, "longest_s": longest_s}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def shared_tables(
     inputs: int = 1,
     scales: int = 1,
 ) -> bytes:
-    """A small file that claims much: all its tensors are one table, all its layers another, with long shared vectors."""
+    """A small file that claims much: all its tensors are one table, all its layers another, with shared vectors."""
     builder = flatbuffers.Builder(1 << 20)
     label = builder.CreateString("x" * name)
     shape = builder.CreateNumpyVector(np.ones(rank, np.int32))

@@ -30,12 +30,12 @@ def fixed_point(real: float) -> tuple[int, int]:
 
 
 def rescale(sums: Array, real: float) -> Array:
-    """sums * real in fixed point, rounded twice."""
+    """Return sums * real in fixed point, rounded twice."""
     return multiply(sums, *fixed_point(real))
 
 
 def multiply(sums: Array, multiplier: int, shift: int) -> Array:
-    """sums * multiplier / 2^31 * 2^shift: the doubled high product to the nearest, then the right shift to the nearest."""
+    """Return sums * multiplier * 2^(shift - 31): high product to the nearest, then right shift to the nearest."""
     product = sums.astype(np.int64) * 2 ** max(shift, 0) * multiplier
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
     high = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))  # C divides towards zero

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -90,7 +91,7 @@ def test_weights_are_aligned_to_16_bytes_and_inside_the_file(small_graph: LayerG
     assert in_file
     assert all(weights.offset % 16 == 0 for weights in in_file)
     spans = sorted((weights.offset, weights.size_bytes) for weights in in_file)
-    assert all(first + size <= following for (first, size), (following, _) in zip(spans, spans[1:], strict=False))
+    assert all(first + size <= following for (first, size), (following, _) in itertools.pairwise(spans))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
+from paraedge.analyze import heatmap
 from paraedge.analyze.heatmap import HeatmapResult
 from paraedge.report import style
 from paraedge.report.canvas import Panel
@@ -46,6 +47,8 @@ def draw(result: HeatmapResult, series: Series, family: str, unit: str) -> Panel
     bar.ax.tick_params(colors=style.MUTED, labelsize=8, which="both")
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.minorticks_off()
+    if wide and positive.max() / positive.min() < 1000:
+        bar.locator = LogLocator(base=10, subs=(1.0, 3.0), numticks=12)  # type: ignore[assignment]
     bar.formatter = FuncFormatter(lambda value, _: style.plain(value))  # type: ignore[assignment]
     bar.update_ticks()
     if failed:
@@ -56,6 +59,7 @@ def draw(result: HeatmapResult, series: Series, family: str, unit: str) -> Panel
     text = f"{family} on {series.title}: {unit} over {result.x} and {result.y}; best {style.plain(positive.max())}."
     if any("several" in note for note in result.notes):
         text += " Where several models share a cell, their median."
+    text += " Empty cells are not in the grid." if any(heatmap.NOT_IN_GRID in line for line in result.reasons) else ""
     text += f" Hatched: {failed} cell{'s' if failed > 1 else ''} whose points failed." if failed else ""
     return Panel(name=f"heatmap-{family}-{series.stem}", text=text, figure=figure)
 

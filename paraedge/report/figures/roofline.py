@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from paraedge.analyze.points import invokes
 from paraedge.core.device import Roof
@@ -14,6 +15,7 @@ from paraedge.report import style
 from paraedge.report.canvas import Panel
 from paraedge.report.data import Series
 
+DASHES = ("-", "--", "-.", ":")
 STRAIGHT = {"color": style.MUTED, "linewidth": 1.1}
 
 
@@ -32,7 +34,7 @@ def draw(
     slopes = [r for r in roofs if r.kind == "bandwidth" and (level is None or r.level == level)]
     _limits(axes, known, compute, slopes)
     entries = _points(axes, known, series, families)
-    _roofs(axes, compute, slopes)
+    lines = _roofs(axes, compute, slopes)
     floor = _floor(axes, known, [r.value for r in roofs if r.kind == "floor"])
     flagged = known[known["implausible"].notna()]
     if len(flagged):
@@ -45,7 +47,7 @@ def draw(
         entries.append((f"floor {style.plain(floor)} ms", style.MUTED, "_", False))
     style.log_axis(axes, "x")
     style.log_axis(axes, "y")
-    style.key(figure, entries)
+    style.key(figure, entries, lines)
     stem = f"roofline-{series.stem}" + ("" if level is None else f"-{level.replace(' ', '-')}")
     return Panel(name=stem, text=_words(series, known, level, len(flagged)), figure=figure)
 
@@ -68,12 +70,13 @@ def _limits(axes: Axes, known: pd.DataFrame, compute: Sequence[Roof], slopes: Se
     peak = max((roof.value for roof in compute), default=0.0)
     ridges = [peak / roof.value for roof in slopes if roof.value > 0 and peak > 0]
     low, high = known["intensity"].min(), known["intensity"].max()
-    axes.set_xlim(min(low, *ridges, low) / 2.5, max(high, *ridges, high) * 4)
+    axes.set_xlim(min(low, *ridges, low) / 4, max(high, *ridges, high) * 4)
     top = max(known["rate_gops_per_s"].max(), peak)
     axes.set_ylim(known["rate_gops_per_s"].min() / 2.5, top * 3)
 
 
-def _roofs(axes: Axes, compute: Sequence[Roof], slopes: Sequence[Roof]) -> None:
+def _roofs(axes: Axes, compute: Sequence[Roof], slopes: Sequence[Roof]) -> list[Line2D]:
+    """Draw the roofs; a single slope is named on its line, several get a dash pattern each and the legend's handles."""
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
     peak = max((roof.value for roof in compute), default=top)
@@ -84,16 +87,23 @@ def _roofs(axes: Axes, compute: Sequence[Roof], slopes: Sequence[Roof]) -> None:
             f"{roof.level} {style.plain(roof.value)} GOPS/s", (right, roof.value), xytext=(-3, 4), textcoords="offset points",
             ha="right", va="bottom", fontsize=7.5, color=style.INK,
         )  # fmt: skip
+    handles: list[Line2D] = []
     for order, roof in enumerate(sorted(slopes, key=lambda one: -one.value)):
         end = min(peak / roof.value, right)
-        axes.plot([left, end], [left * roof.value, end * roof.value], **STRAIGHT, zorder=2)  # type: ignore[arg-type]
-        begin = max(left, bottom / roof.value)
-        place = 10 ** (np.log10(begin) + (np.log10(end) - np.log10(begin)) * (0.74 - 0.13 * (order % 4)))
-        axes.text(
-            place, place * roof.value, f"{roof.level} {style.plain(roof.value)} GB/s", rotation=np.degrees(np.arctan(roof.value)),
-            rotation_mode="anchor", transform_rotates_text=True, ha="center", va="bottom", fontsize=7.5, color=style.INK,
-            bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.2, "alpha": 0.7}, zorder=5,
+        (line,) = axes.plot(
+            [left, end], [left * roof.value, end * roof.value], **STRAIGHT, zorder=2,  # type: ignore[arg-type]
+            linestyle=DASHES[order % len(DASHES)], label=f"{roof.level} {style.plain(roof.value)} GB/s",
         )  # fmt: skip
+        handles.append(line)
+        if len(slopes) == 1:
+            begin = max(left, bottom / roof.value)
+            place = float(np.exp(np.log(begin) + 0.74 * (np.log(end) - np.log(begin))))
+            axes.text(
+                place, place * roof.value, str(line.get_label()), rotation=np.degrees(np.arctan(roof.value)), color=style.INK,
+                rotation_mode="anchor", transform_rotates_text=True, ha="center", va="bottom", fontsize=7.5, zorder=5,
+                bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.2, "alpha": 0.7},
+            )  # fmt: skip
+    return handles if len(slopes) > 1 else []
 
 
 def _floor(axes: Axes, known: pd.DataFrame, floors: Sequence[float]) -> float | None:

@@ -26,7 +26,7 @@ def draw(data: ReportData, series: Series, runs: pd.DataFrame) -> Panel | None:
             style.marker(axes, mine["middle"], mine["percent"], colour=colour, shape=shape, hollow=False, size=4.2)
             entries.append((family, colour, shape, False))
     style.log_axis(axes, "x")
-    reach = float(np.abs(deviation["percent"]).quantile(0.98)) * 1.25 + 0.1
+    reach = float(np.abs(deviation["percent"]).quantile(0.95)) * 1.3 + 0.1
     beyond = int((np.abs(deviation["percent"]) > reach).sum())
     axes.set_ylim(-reach, reach)
     style.key(figure, entries)

@@ -16,7 +16,8 @@ FARTHEST = 1.8
 
 def draw(family: str, features: Sequence[str], fits: Sequence[tuple[Series, WeightsGroup]], what: str) -> Panel | None:
     """The panel of a family; `fits` are its groups that have a line, by series. None where there is none."""
-    fits = [(series, group) for series, group in fits if group.weights]
+    # a line through so few points that its weights have no interval says nothing in a figure; the table has it
+    fits = [(series, group) for series, group in fits if any(weight.low is not None for weight in group.weights)]
     if not fits:
         return None
     figure, axes = style.panel(family, f"standard deviations of {what}", "")
