@@ -20,6 +20,7 @@ def sweep(session: nox.Session) -> None:
     folder = Path("results") / Path(name).stem
     session.run("paraedge", "run", name, "--out", str(folder), *options)
     session.run("paraedge", "report", str(folder))
+    session.log(f"the report: {(folder / 'report.html').absolute().as_uri()}")
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""The stream: sweep file -> specs -> graphs -> model files -> samples -> rows -> report. Each step can be called alone."""
+"""The stream: sweep file -> specs -> graphs -> model files -> samples -> rows. Each step can be called alone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import contextlib
 import dataclasses
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from paraedge import build, models, run, tflite
 from paraedge.archive import Archive, Key, Row, make_row
@@ -23,41 +22,13 @@ from paraedge.devices import registry
 from paraedge.devices.driver import Driver
 from paraedge.models.conv_stack import ConvStackParams
 from paraedge.models.matmul import MatmulParams
+from paraedge.progress import Listener, Progress, RunSummary, Tally
 from paraedge.sweep import Sweep
 
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """Where a campaign stands after a point: `done` of `total` attempts, the one just ended, seconds since the start."""
-
-    done: int
-    total: int
-    label: str
-    device: str
-    round: int
-    status: str
-    elapsed_s: float
-
-
-Listener: TypeAlias = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSummary:
-    """What one call of `run_campaign` did. `timed_s` is the part of `wall_s` that was inside timed blocks."""
-
-    folder: Path
-    total: int
-    done_before: int
-    ok: int
-    failed: int
-    wall_s: float
-    timed_s: float
-
-    @property
-    def timed_share(self) -> float:
-        """Part of the wall time that was inside timed blocks, 0 to 1."""
-        return self.timed_s / self.wall_s if self.wall_s > 0 else 0.0
+__all__ = [
+    "Artifact", "Listener", "Progress", "RunSummary", "build_models", "expand", "find_targets", "measure_roofs",
+    "prepare", "run_campaign",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +64,7 @@ def run_campaign(
         work = held.enter_context(work_folder())
         describe(book, targets, sweep, work)
         visits = list(plan(sweep, specs, targets, book, retry_failed=retry_failed))
-        tally = _Tally(
+        tally = Tally(
             total=sum(len(specs) * rounds_of(driver, sweep) for driver, _ in targets),
             to_do=sum(len(visit.specs) for visit in visits),
             started=started,
@@ -102,7 +73,7 @@ def run_campaign(
         for visit in visits:
             for spec, row in sample(visit, sweep, work, book):
                 book.append(row)
-                tally.count(spec, row, visit)
+                tally.count(spec, row, visit.target, visit.round)
         summary = tally.summary(folder)
         timing = {"wall_s": summary.wall_s, "timed_s": summary.timed_s, "timed_share": summary.timed_share}
         book.update_meta(environment_end=run.environment(), timing=timing)
@@ -111,7 +82,9 @@ def run_campaign(
 
 def open_archive(sweep: Sweep, specs: Iterable[ModelSpec], folder: Path) -> Archive:
     """The campaign's archive, with a column for each parameter of the sweep's families."""
-    columns = dict.fromkeys(name for kind in {type(spec.params): spec.params for spec in specs}.values() for name in kind.columns())
+    columns = dict.fromkeys(
+        name for kind in {type(spec.params): spec.params for spec in specs}.values() for name in kind.columns()
+    )
     return Archive.open(folder, sweep_name=sweep.name, sweep_text=sweep.text, parameters=list(columns))
 
 
@@ -133,7 +106,7 @@ def plan(
     *,
     retry_failed: bool,
 ) -> Iterator[Visit]:
-    """Rounds outside, targets inside, so that a target's rounds spread over the campaign; each in a new seeded order."""
+    """Rounds outside, targets inside, so that a target's rounds spread over the campaign; each in a new order."""
     for number in range(1, sweep.measure.rounds + 1):
         for driver, target in targets:
             if number > rounds_of(driver, sweep):
@@ -168,16 +141,19 @@ def sample(visit: Visit, sweep: Sweep, work: Path, book: Archive) -> Iterator[tu
     for outcome in run.visit(visit.driver, visit.target, jobs(), sweep.measure):
         ready = current[0]
         ready.discard()
-        yield ready.spec, make_row(
-            spec=ready.spec,
-            graph=ready.graph,
-            target=visit.target,
-            round=visit.round,
-            outcome=outcome,
-            origin=registry.info(visit.target.device).origin,
-            batch_mode=visit.driver.batch_mode,
-            attempt=book.next_attempt(key_of(ready.spec, visit.target, visit.round)),
-            file_bytes=ready.file_bytes,
+        yield (
+            ready.spec,
+            make_row(
+                spec=ready.spec,
+                graph=ready.graph,
+                target=visit.target,
+                round=visit.round,
+                outcome=outcome,
+                origin=registry.info(visit.target.device).origin,
+                batch_mode=visit.driver.batch_mode,
+                attempt=book.next_attempt(key_of(ready.spec, visit.target, visit.round)),
+                file_bytes=ready.file_bytes,
+            ),
         )
 
 
@@ -201,7 +177,7 @@ class Prepared:
 
 
 def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prepared:
-    """spec -> graph -> (where the driver needs a file) artifact. A device that loops over the batch gets a graph of one."""
+    """Make the graph and, where the driver needs a file, the artifact; a looping device gets a batch of one."""
     looped = driver.batch_mode == "looped"
     try:
         graph = models.build_graph(dataclasses.replace(spec, batch=1) if looped and spec.batch != 1 else spec)
@@ -281,47 +257,3 @@ def build_models(sweep: Sweep, folder: Path) -> Iterator[tuple[ModelSpec, Artifa
     folder.mkdir(parents=True, exist_ok=True)
     for spec in sweep.points():
         yield spec, build.build_artifact(spec, models.build_graph(spec), folder)
-
-
-class _Tally:
-    """Counts rows of this call and tells the listener."""
-
-    def __init__(self, *, total: int, to_do: int, started: float, listener: Listener | None) -> None:
-        self.total = total
-        self.done_before = total - to_do
-        self.started = started
-        self.listener = listener
-        self.ok = self.failed = 0
-        self.timed_s = 0.0
-
-    def count(self, spec: ModelSpec, row: Row, visit: Visit) -> None:
-        self.timed_s += row.timed_s
-        self.ok += row.status == "ok"
-        self.failed += row.status == "failed"
-        if self.listener is not None:
-            self.listener(
-                Progress(
-                    done=self.done_before + self.ok + self.failed,
-                    total=self.total,
-                    label=spec.label(),
-                    device=visit.target.label(),
-                    round=visit.round,
-                    status=row.status,
-                    elapsed_s=self.wall_s,
-                )
-            )
-
-    @property
-    def wall_s(self) -> float:
-        return time.monotonic() - self.started
-
-    def summary(self, folder: Path) -> RunSummary:
-        return RunSummary(
-            folder=folder,
-            total=self.total,
-            done_before=self.done_before,
-            ok=self.ok,
-            failed=self.failed,
-            wall_s=self.wall_s,
-            timed_s=self.timed_s,
-        )

@@ -214,6 +214,22 @@ def test_predict_names_its_terms_and_its_origin(model: Path) -> None:
     assert "(simulated)" in call("predict", model, "--device", SIMULATED).stdout
 
 
+def test_unknown_and_custom_ops_have_empty_macs(edgetpu_data: Path) -> None:
+    ops = as_json("inspect", edgetpu_data / "models" / "split_concat_edgetpu.tflite")["ops"]
+    assert [(op["op"], op["custom_code"], op["macs"]) for op in ops] == [("CUSTOM", "edgetpu-custom-op", None)]
+    found = as_json("inspect", edgetpu_data / "models" / "keras_lstm_mnist_ptq.tflite")
+    assert found["totals"]["unknown_ops"] == ["UNIDIRECTIONAL_SEQUENCE_LSTM"]
+    assert found["totals"]["macs"] is None
+
+
+def test_a_prediction_names_what_cannot_be_timed(edgetpu_data: Path) -> None:
+    model = edgetpu_data / "models" / "model_invoking_error.tflite"
+    found = as_json("predict", model, "--device", SIMULATED)
+    assert found["latency_ms"] is None
+    assert "fake-op-double" in found["untimed"][0]
+    assert "no op can run" in call("predict", model, "--device", SIMULATED).stdout
+
+
 def test_analyze_on_any_csv(tmp_path: Path) -> None:
     base, new = tmp_path / "a.csv", tmp_path / "b.csv"
     grid = [(layer, node) for layer in (1, 2, 4, 8) for node in (32, 64, 128)]

@@ -114,3 +114,14 @@ def test_durations(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("count", "text"), [(None, ""), (5, "5 B"), (2048, "2.0 KiB"), (3 * 2**30, "3.00 GiB")])
 def test_bytes(count: int | None, text: str) -> None:
     assert output.quantity_bytes(count) == text
+
+
+def test_the_rate_is_that_of_late() -> None:
+    """A thousand points in the first second and one a second since: sixty seconds for the sixty that are left."""
+    rate, text = progress.Rate(), ""
+    seconds = [done / 1000 if done <= 1000 else float(done - 999) for done in range(1, 1041)]
+    for done, elapsed_s in enumerate(seconds, start=1):
+        text = rate.text(
+            Progress(done=done, total=1100, label="", device="", round=1, status="ok", elapsed_s=elapsed_s)
+        )
+    assert text == "1 points/s, 1 min 00 s left"

@@ -31,8 +31,11 @@ EXACT = 1e-9
 class CompareResult:
     """Verdicts on `new` against `base`; a speed-up is base latency / new latency, above 1 faster.
 
-    counts: points by verdict. geometric_mean: over the points good in both; its interval is Student's t on the logs,
-    from the spread between points. overall: the verdict on that mean. tested: points that the correction counts.
+    counts: points by verdict. means: for measured and for simulated points, the geometric mean of the speed-up over
+    those good in both. Its interval is the wider of two, each Student's t on the logs: from the spread between points,
+    and from that between the rounds' own means, for what a busy host does to all points of a round.
+    geometric_mean: the measured one, or the simulated one where nothing is measured; never of both.
+    overall: the verdict on it. tested: points that the correction counts.
     only_base, only_new: points good in one campaign only, as `spec_id target`, with the reason. points: the keys and
     parameters, `base_ms`, `new_ms`, `speedup`, `low`, `high` (95 %, of this point alone), `p`, `p_adjusted`,
     `verdict`, `reason`.
@@ -46,6 +49,7 @@ class CompareResult:
     counts: Mapping[str, int]
     tested: int
     geometric_mean: Estimate | None
+    means: Mapping[str, Estimate]
     overall: Verdict | None
     only_base: tuple[str, ...]
     only_new: tuple[str, ...]
@@ -79,7 +83,7 @@ def compare(
         raise BadInput(f"the noise floor is {floor:g}; it must be a share of zero or more, such as 0.03")
     keys = list(POINT_KEYS)
     for table, name in ((base, base_name), (new, new_name)):
-        require_columns(table, (*keys, "origin", "log_mean", "log_sd", "n_rounds"), name)
+        require_columns(table, (*keys, "round_medians_ms", "origin", "log_mean", "log_sd", "n_rounds"), name)
     _check_origins(base, new, base_name, new_name)
     left, right = _keyed(base), _keyed(new)
     joined = left.merge(right[["key", *SIDE_COLUMNS]], on="key", suffixes=("_base", "_new"))
@@ -90,17 +94,21 @@ def compare(
         )
     both = joined[(joined["status_base"] == "ok") & (joined["status_new"] == "ok")].reset_index(drop=True)
     judged, tested = _judge(both, floor, alpha, correction)
-    mean = log_t_interval(judged["speedup"].to_numpy(), "ratio") if len(judged) else None
+    means = {
+        str(origin): _mean(part, both.loc[part.index])
+        for origin, part in judged.groupby("origin", sort=True)  # measured first
+    }
+    mean = next(iter(means.values()), None)
     return CompareResult(
         base_name=base_name, new_name=new_name, floor=floor, alpha=alpha, correction=correction,
         counts={verdict: int((judged["verdict"] == verdict).sum()) for verdict in VERDICTS},
-        tested=tested, geometric_mean=mean, overall=_overall(mean, floor),
+        tested=tested, geometric_mean=mean, means=means, overall=_overall(mean, floor),
         only_base=_only(left, right), only_new=_only(right, left),
         notes=_notes(judged), points=judged,
     )  # fmt: skip
 
 
-SIDE_COLUMNS = ("status", "latency_median_ms", "log_mean", "log_sd", "n_rounds", "error", "origin")
+SIDE_COLUMNS = ("round_medians_ms", "status", "latency_median_ms", "log_mean", "log_sd", "n_rounds", "error", "origin")
 
 
 def _keyed(table: pd.DataFrame) -> pd.DataFrame:
@@ -172,6 +180,31 @@ def _tests(both: pd.DataFrame, testable: npt.NDArray[np.bool_]) -> tuple[Floats,
     return p, low, high
 
 
+def _mean(judged: pd.DataFrame, both: pd.DataFrame) -> Estimate:
+    """Geometric mean of the speed-ups of points, with the wider of the intervals between points and between rounds."""
+    between_points = log_t_interval(judged["speedup"].to_numpy(), "ratio")
+    sides = [_round_means(both, side) for side in ("base", "new")]
+    if between_points.low is None or between_points.high is None or any(side.size < 2 for side in sides):
+        return between_points
+    base, new = sides
+    _, error, degrees = welch(base.mean(), base.std(ddof=1), base.size, new.mean(), new.std(ddof=1), new.size)
+    half = float(t_quantile(degrees) * error)
+    low, high = (between_points.value * math.exp(sign * half) for sign in (-1, 1))
+    return Estimate(
+        value=between_points.value, low=min(low, between_points.low), high=max(high, between_points.high), unit="ratio"
+    )
+
+
+def _round_means(both: pd.DataFrame, side: str) -> Floats:
+    """Mean log latency of each round over the points that are good in all rounds; empty for simulated points."""
+    column = f"round_medians_ms_{side}"
+    measured = both[both["origin_base"] != "simulated"]
+    if column not in measured.columns or measured.empty:
+        return np.empty(0)
+    whole = measured[column][measured[f"n_rounds_{side}"] == measured[f"n_rounds_{side}"].max()]
+    return np.log(np.array(whole.tolist(), dtype=float)).mean(axis=0)
+
+
 def _overall(mean: Estimate | None, floor: float) -> Verdict | None:
     if mean is None:
         return None
@@ -205,6 +238,9 @@ def _notes(judged: pd.DataFrame) -> tuple[str, ...]:
     few = int((judged["reason"] == FEW_ROUNDS).sum())
     if few:
         notes.append(f"{few} points have fewer than two rounds on a side; no spread between rounds, no verdict")
-    if judged["origin"].nunique() > 1:
-        notes.append("measured and simulated points are judged apart, and both count in the geometric mean")
+    simulated = int((judged["origin"] == "simulated").sum())
+    if 0 < simulated < len(judged):
+        notes.append(
+            f"{simulated} simulated points are judged as exact and don't count in the mean of the measured ones"
+        )
     return tuple(notes)

@@ -93,7 +93,7 @@ def _roofs(result: RooflineResult) -> list[str]:
     found = []
     best = result.best()
     for target, part in best.groupby("target", sort=False) if len(best) else ():
-        known = part.dropna(subset="share_of_roof")
+        known = part[part["share_of_roof"].notna() & part["implausible"].isna()]
         if known.empty:
             continue
         top = _largest(known, "share_of_roof")
@@ -164,9 +164,9 @@ def _simulated_against_measured(table: pd.DataFrame) -> list[str]:
         mean = log_t_interval(result.pairs["speedup"].to_numpy(), "ratio")
         interval = "" if mean.low is None or mean.high is None else f" [{figure(mean.low)}, {figure(mean.high)}]"
         found.append(
-            f"By simulation, {target} needs 1/{figure(mean.value)}{interval} of the time measured on "
-            f"{base['target'].iloc[0]} (geometric mean over {result.count} points good on both; "
-            f"{100 * result.share_above_1:.0f} % of them are faster): a prediction against a measurement."
+            f"By simulation, {target} is {figure(mean.value)}{interval} times as fast as measured on "
+            f"{base['target'].iloc[0]} (geometric mean over {result.count} points good on both; it is ahead on "
+            f"{100 * result.share_above_1:.0f} % of them): a prediction against a measurement."
         )
     return found
 

@@ -46,10 +46,11 @@ def _memory_limits_ms(group: pd.DataFrame, roofs: Sequence[Roof]) -> dict[str, p
     slopes = [roof for roof in roofs if roof.kind == "bandwidth"]
     for roof in slopes:
         if roof.level == "host link":
-            found["its host link"] = numbers(group, "link_bytes") * count / roof.value * 1e-6
+            found["its host link"] = numbers(group, "link_bytes") / roof.value * 1e-6
         elif roof.level == "on chip":
             found["its on-chip memory"] = held * count / roof.value * 1e-6
-    held = held + numbers(group, "input_bytes").fillna(0) + numbers(group, "output_bytes").fillna(0)
+    ends = numbers(group, "input_bytes").fillna(0) + numbers(group, "output_bytes").fillna(0)
+    held = held + ends / count  # the archive has the ends of the whole batch, the weights of an invoke
     caches = [roof for roof in slopes if roof.level not in ("host link", "on chip")]
     caches.sort(key=lambda roof: math.inf if roof.capacity_bytes is None else roof.capacity_bytes)
     nearer = 0

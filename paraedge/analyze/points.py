@@ -34,7 +34,8 @@ def points(runs: pd.DataFrame) -> pd.DataFrame:
     from the spread between rounds (Student's t on the logs, widened where it would not hold the median), empty for one
     round or a simulated device. `within_low_ms`, `within_high_ms` are the medians of the rounds' own intervals.
     Other latencies are medians over rounds, `latency_min_ms` the minimum, `samples` the sum. `gops_per_s` and
-    `examples_per_s` follow from the median. New: `n_rounds` (good ones), `n_failed`, `log_mean` and `log_sd` (of the
+    `examples_per_s` follow from the median. New: `n_rounds` (good ones), `n_failed`, `round_medians_ms` (a tuple in order of the
+    rounds), `log_mean` and `log_sd` (of the
     round medians in ms, natural logs) and `between_spread` (their relative spread, exp(log_sd) - 1).
     `status` is ok if a round is ok, else failed with the last `error`. Raises BadInput for a table without the columns.
     """
@@ -49,6 +50,7 @@ def points(runs: pd.DataFrame) -> pd.DataFrame:
     ok, ok_group = runs[is_ok], group[is_ok]
     made = made.assign(**_round_statistics(ok, ok_group, made))
     made["n_rounds"] = np.bincount(ok_group, minlength=len(made))
+    made["round_medians_ms"] = _round_medians(ok, ok_group, len(made))
     made["n_failed"] = np.bincount(group[~is_ok], minlength=len(made))
     made["status"] = np.where(made["n_rounds"] > 0, "ok", "failed")
     errors = runs.loc[~is_ok, "error"] if "error" in runs.columns else pd.Series(dtype=object)
@@ -134,6 +136,16 @@ def _round_statistics(
     found["latency_low_ms"] = low.mask(low > middle, middle)
     found["latency_high_ms"] = high.mask(high < middle, middle)
     return found
+
+
+def _round_medians(ok: pd.DataFrame, group: npt.NDArray[np.integer[Any]], count: int) -> pd.Series[Any]:
+    """For each of `count` points the medians of its good rounds, in order of the rounds; None for a failed one."""
+    latency = pd.to_numeric(ok["latency_median_ms"], errors="coerce").to_numpy(dtype=float)
+    rounds = ok["round"].to_numpy() if "round" in ok.columns else np.zeros(len(ok))
+    order = np.lexsort((rounds, group))
+    ends = np.cumsum(np.bincount(group, minlength=count))
+    parts = np.split(latency[order], ends[:-1])
+    return pd.Series([tuple(part.tolist()) or None for part in parts], dtype=object)
 
 
 def _joined(column: pd.Series[str], group: npt.NDArray[np.integer[Any]]) -> pd.Series[str]:

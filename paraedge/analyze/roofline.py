@@ -48,7 +48,7 @@ class RooflineResult:
 def roofline(points: pd.DataFrame, roofs: Mapping[str, Sequence[Mapping[str, object] | Roof]]) -> RooflineResult:
     """Good points of a campaign under the roofs of `meta["roofs"]`, a list for each target's label.
 
-    A simulated Edge TPU has two levels: host link (`link_bytes` an invoke) and on chip (weights and activations). A CPU
+    A simulated Edge TPU has two levels: host link (`link_bytes`) and on chip (weights and activations). A CPU
     point has one: the smallest memory that holds its weights and activations, whose bytes are inferred to move
     once an invoke. A target without roofs is named in the notes. Raises BadInput for points without latency or MACs.
     """
@@ -148,12 +148,13 @@ def _under_roofs(group: pd.DataFrame, roofs: Sequence[Roof]) -> pd.DataFrame:
         levels.append(_at_level(group, level, moved, compute, bandwidth, floor_ms).assign(bytes_inferred=inferred))
     caches = sorted((roof for roof in slopes if roof.level not in DEVICE_LEVELS), key=_capacity)
     if caches:
-        held = numbers(group, "weight_bytes") + numbers(group, "activation_bytes")
+        count = invokes(group)
+        held = numbers(group, "weight_bytes") + numbers(group, "activation_bytes") / count
         chosen = np.searchsorted([_capacity(roof) for roof in caches], held.fillna(math.inf).to_numpy(), side="left")
         chosen = np.minimum(chosen, len(caches) - 1)
         level = pd.Series([caches[i].level for i in chosen], index=group.index)
         bandwidth = pd.Series([caches[i].value for i in chosen], index=group.index)
-        moved = held * invokes(group)
+        moved = held * count
         levels.append(_at_level(group, level, moved, compute, bandwidth, floor_ms).assign(bytes_inferred=True))
     if not levels:
         none = pd.Series(np.nan, index=group.index)
@@ -217,14 +218,18 @@ def _capacity(roof: Roof) -> float:
 
 
 def _device_bytes(group: pd.DataFrame, level: str) -> tuple[pd.Series[float], pd.Series[bool]]:
-    """Bytes through a device's own level in a row's latency, and whether they are inferred."""
+    """Bytes through a device's own level in a row's latency, and whether they are inferred.
+
+    As the archive has them: weights and streamed parameters of one invoke, everything else of the whole batch.
+    """
+    count = invokes(group)
     if level == ON_CHIP:
-        held = numbers(group, "weight_bytes") + numbers(group, "activation_bytes")
-        return held * invokes(group), pd.Series(True, index=group.index)
+        moved = numbers(group, "weight_bytes") * count + numbers(group, "activation_bytes")
+        return moved, pd.Series(True, index=group.index)
     known = numbers(group, "link_bytes")
     ends = numbers(group, "input_bytes") + numbers(group, "output_bytes")
-    ends = ends + numbers(group, "off_chip_bytes").fillna(0) + numbers(group, "instruction_bytes").fillna(0)
-    return known.fillna(ends) * invokes(group), known.isna()
+    sent = numbers(group, "off_chip_bytes").fillna(0) * count + numbers(group, "instruction_bytes").fillna(0)
+    return known.fillna(ends + sent), known.isna()
 
 
 def _mark_binding(made: pd.DataFrame) -> pd.DataFrame:

@@ -91,22 +91,29 @@ def adjust(p_values: Sequence[float] | Floats, method: Correction = "holm") -> F
 
 
 def welch(
-    mean_a: Floats, sd_a: Floats, n_a: Floats, mean_b: Floats, sd_b: Floats, n_b: Floats
+    mean_a: npt.ArrayLike,
+    sd_a: npt.ArrayLike,
+    n_a: npt.ArrayLike,
+    mean_b: npt.ArrayLike,
+    sd_b: npt.ArrayLike,
+    n_b: npt.ArrayLike,
 ) -> tuple[Floats, Floats, Floats]:
     """Welch's test of `mean_a - mean_b`, element by element: the two-sided p-value, standard error and degrees.
 
     Without any spread on both sides the difference is exact: p is 0 where the means differ, 1 where they don't, and
     the degrees are those of the pooled test. Needs at least two values a side (Welch 1947).
     """
-    part_a, part_b = sd_a**2 / n_a, sd_b**2 / n_b
+    values = [np.asarray(value, dtype=float) for value in (mean_a, sd_a, n_a, mean_b, sd_b, n_b)]
+    first, second = values[:3], values[3:]
+    part_a, part_b = first[1] ** 2 / first[2], second[1] ** 2 / second[2]
     error = np.sqrt(part_a + part_b)
     spread = error > 0
     scale = np.where(spread, error, 1.0)
     # shares of the variance, not the variances: squares of tiny spreads underflow
     share_a, share_b = part_a / scale**2, part_b / scale**2
-    below = share_a**2 / (n_a - 1) + share_b**2 / (n_b - 1)
-    degrees = np.where(spread, 1.0 / np.where(below > 0, below, 1.0), n_a + n_b - 2)
-    difference = mean_a - mean_b
+    below = share_a**2 / (first[2] - 1) + share_b**2 / (second[2] - 1)
+    degrees = np.where(spread, 1.0 / np.where(below > 0, below, 1.0), first[2] + second[2] - 2)
+    difference = first[0] - second[0]
     p = 2 * stats.t.sf(np.abs(difference) / scale, degrees)
     exact = np.where(difference == 0, 1.0, 0.0)
     return np.where(spread, p, exact), error, degrees

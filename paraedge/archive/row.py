@@ -68,12 +68,8 @@ def make_row(
     key: Key = (spec.spec_id, target.device, target.threads, target.kernels, round)
     identity = run_id(key, attempt)
     invokes = spec.batch if batch_mode == "looped" else 1
-    cells: dict[str, Cell] = {"run_id": identity, "spec_id": spec.spec_id, "family": spec.family}
-    for name, value in spec.params.columns().items():
-        cells[name] = parameter_cell(value)
-    cells.update(precision=spec.precision, batch=spec.batch, batch_mode=batch_mode, device=target.device)
-    cells.update(origin=origin.value, round=round, attempt=attempt, threads=target.threads, kernels=target.kernels)
-    cells["file_bytes"] = file_bytes
+    cells = {"run_id": identity, "file_bytes": file_bytes, **_spec_cells(spec), **_target_cells(target)}
+    cells.update(batch_mode=batch_mode, origin=origin.value, round=round, attempt=attempt)
     if graph is not None:
         cells.update(_graph_cells(graph, invokes))
     if isinstance(outcome, Measurement):
@@ -102,6 +98,16 @@ def make_row(
         cells=cells,
         blocks=blocks,
     )
+
+
+def _spec_cells(spec: ModelSpec) -> dict[str, Cell]:
+    parameters = {name: parameter_cell(value) for name, value in spec.params.columns().items()}
+    common: dict[str, Cell] = {"precision": spec.precision, "batch": spec.batch}
+    return {"spec_id": spec.spec_id, "family": spec.family, **parameters, **common}
+
+
+def _target_cells(target: Target) -> dict[str, Cell]:
+    return {"device": target.device, "threads": target.threads, "kernels": target.kernels}
 
 
 def run_id(key: Key, attempt: int) -> str:
@@ -222,7 +228,8 @@ def _placement_cells(placement: Placement) -> dict[str, Cell]:
     groups = {"on_chip": placement.on_chip, "off_chip": placement.off_chip, "on_cpu": placement.on_cpu}
     parts = [f"{name}={_ranges(layers)}" for name, layers in groups.items() if layers]
     return {
-        "placement": short(f"{placement.source}: {' '.join(parts)}".rstrip(": ")),
+        "placement": placement.source,
+        "placed": short(" ".join(parts)) or None,
         "on_chip_bytes": placement.on_chip_bytes,
         "off_chip_bytes": placement.off_chip_bytes,
     }

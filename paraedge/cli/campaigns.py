@@ -117,23 +117,16 @@ def _built(grid: Sweep, folder: Path) -> Iterator[dict[str, object]]:
 
 def _by_device(folder: Path) -> list[dict[str, object]]:
     """One row a device with its options, in the order of the campaign."""
-    import pandas
-
+    from paraedge.analyze.points import target_labels
     from paraedge.archive import read_campaign
 
     runs = read_campaign(folder).runs
-    keys = ["device", "threads", "kernels"]
     rows: list[dict[str, object]] = []
-    for values, part in runs.groupby(keys, dropna=False, sort=False):
+    for target, part in runs.groupby(target_labels(runs), sort=False):
         good = part[part["status"] == "ok"]
-        options = [
-            f"{name}={_whole(value)}"
-            for name, value in zip(keys[1:], values[1:], strict=True)
-            if not pandas.isna(value)
-        ]
         rows.append(
             {
-                "device": " ".join([str(values[0]), *options]),
+                "device": target,
                 "origin": str(part["origin"].iloc[0]),
                 "points": int(part["spec_id"].nunique()),
                 "rows_ok": len(good),
@@ -143,10 +136,6 @@ def _by_device(folder: Path) -> list[dict[str, object]]:
             }
         )
     return rows
-
-
-def _whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _timed_share(summary: RunSummary) -> float | None:

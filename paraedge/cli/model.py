@@ -27,14 +27,15 @@ def inspect(model: ModelArgument, json: JsonOption = False) -> None:
         sides = {"inputs": _tensors(graph, graph.inputs), "outputs": _tensors(graph, graph.outputs)}
         emit_json({"model": model, "file_bytes": model.stat().st_size, **sides, "ops": ops, "totals": totals})
         return
-    table([{**op, "inputs": _shapes(op["inputs"]), "outputs": _shapes(op["outputs"])} for op in ops])
+    table(map(_op_for_people, ops))
     _print_totals(totals)
 
 
 def predict(
     model: ModelArgument,
     device: Annotated[
-        str, typer.Option("--device", "-d", metavar="D", help="A simulated device: sim-edgetpu-usb3, ...")
+        str,
+        typer.Option("--device", "-d", metavar="D", help="A simulated device, or a hardware file of yours (.toml)."),
     ],
     why: Annotated[
         bool, typer.Option("--why", help="Say for each layer where it is placed, why, and what it costs.")
@@ -49,7 +50,7 @@ def predict(
     from paraedge import simulate
     from paraedge.tflite import read_graph
 
-    if device not in simulate.hardware_names():
+    if device not in simulate.hardware_names() and not device.endswith(".toml"):
         raise BadInput(f"{device!r} is not a simulated device; there are: {', '.join(simulate.hardware_names())}")
     graph = read_graph(model)
     hardware = simulate.load_hardware(device)
@@ -72,7 +73,8 @@ def _op(graph: LayerGraph, number: int) -> dict[str, object]:
     macs = graph.macs_by_layer[number]
     return {
         "index": number,
-        "op": layer.op if layer.custom_code is None else f"{layer.op} {layer.custom_code}",
+        "op": layer.op,
+        "custom_code": layer.custom_code,
         "version": layer.version,
         "inputs": [list(graph.tensors[i].shape) for i in layer.inputs if i >= 0 and i not in parameters],
         "outputs": [list(graph.tensors[i].shape) for i in layer.outputs if i >= 0],
@@ -81,6 +83,12 @@ def _op(graph: LayerGraph, number: int) -> dict[str, object]:
         "activation_bytes": activations,
         "ops_per_byte": _ratio(macs, weights + activations),
     }
+
+
+def _op_for_people(op: dict[str, object]) -> dict[str, object]:
+    shown = {**op, "inputs": _shapes(op["inputs"]), "outputs": _shapes(op["outputs"])}
+    custom = shown.pop("custom_code")
+    return shown if custom is None else {**shown, "op": f"{op['op']} {custom}"}
 
 
 def _totals(graph: LayerGraph) -> dict[str, object]:
@@ -143,7 +151,7 @@ def _prediction_json(model: str, prediction: Prediction, reasons: object) -> dic
         "model": model,
         "device": prediction.device,
         "origin": "simulated",
-        "latency_ms": prediction.latency_ms,
+        "latency_ms": prediction.latency_ms if placement.on_device else None,
         "first_ms": prediction.first_ms,
         "terms": prediction.terms,
         "untimed": prediction.untimed,
@@ -168,7 +176,8 @@ def vars_of(value: object) -> dict[str, object]:
 def _print_prediction(model: str, prediction: Prediction) -> None:
     placement = prediction.placement
     bound = "at least " if prediction.untimed else ""
-    say(f"{model} on {prediction.device} (simulated): {bound}{prediction.latency_ms:.4g} ms an invoke")
+    latency = f"{bound}{prediction.latency_ms:.4g} ms an invoke" if placement.on_device else "no op can run on it"
+    say(f"{model} on {prediction.device} (simulated): {latency}")
     for name, value in prediction.terms.items():
         share = 100 * value / prediction.latency_ms if prediction.latency_ms else 0.0
         say(f"  {name:<16} {value:10.4f}  {share:5.1f} %")

@@ -5,6 +5,7 @@ Nothing runs between two calls: a bar that redraws itself from a thread would do
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import sys
 import time
@@ -20,22 +21,27 @@ if TYPE_CHECKING:
 
 PLAIN_INTERVAL_S = 5.0
 BAR_INTERVAL_S = 0.1
+RATE_STEP_S = 0.2
+RATE_WINDOW_S = 20.0
 
 
 class Rate:
-    """Points a second since the first one, and what is left at that rate; measuring roofs comes before the first."""
+    """Points a second of late, and what is left at that rate. Models grow along a grid, so the past misleads."""
 
     def __init__(self) -> None:
-        self._first: Progress | None = None
+        self._past: collections.deque[tuple[float, int]] = collections.deque()
 
     def text(self, now: Progress) -> str:
         """`3.2 points/s, 2 min 30 s left`; unknown until there are two points."""
-        first = self._first = self._first or now
-        seconds = now.elapsed_s - first.elapsed_s
-        if now.done <= first.done or seconds <= 0:
+        past = self._past
+        if not past or now.elapsed_s - past[-1][0] >= RATE_STEP_S:
+            past.append((now.elapsed_s, now.done))
+        while len(past) > 1 and now.elapsed_s - past[0][0] > RATE_WINDOW_S:
+            past.popleft()
+        seconds, done = now.elapsed_s - past[0][0], now.done - past[0][1]
+        if done <= 0 or seconds <= 0:
             return "? points/s, ? left"
-        rate = (now.done - first.done) / seconds
-        return f"{rate:.3g} points/s, {duration((now.total - now.done) / rate)} left"
+        return f"{done / seconds:.3g} points/s, {duration((now.total - now.done) * seconds / done)} left"
 
 
 @contextlib.contextmanager

@@ -107,9 +107,9 @@ def gather(campaigns: Sequence[Campaign]) -> ReportData:
 
 
 ESSENTIAL = (
-    "spec_id", "family", "precision", "batch", "device", "origin", "status", "latency_median_ms", "between_spread", "gops_per_s",
-    "examples_per_s", "macs", "parameters", "weight_bytes", "on_chip_bytes", "off_chip_bytes", "error", "campaign", "target",
-    "series", "place",
+    "spec_id", "family", "precision", "batch", "device", "origin", "status", "latency_median_ms", "between_spread",
+    "gops_per_s", "examples_per_s", "macs", "parameters", "weight_bytes", "on_chip_bytes", "off_chip_bytes", "error",
+    "campaign", "target", "series", "place",
 )  # fmt: skip
 """Columns that a report reads without asking whether they are there."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from paraedge.analyze.findings import findings
@@ -11,6 +12,7 @@ from paraedge.analyze.roofline import roofline
 from paraedge.analyze.speedup import SpeedupResult, speedup
 from paraedge.core.errors import BadInput
 from paraedge.report.data import ReportData, Series, joined
+from paraedge.report.figures.latency import smallest_batch
 from paraedge.report.sections import fastest_base, regression_fits, under_roofs
 from paraedge.report.tables import cell, parameter_text
 
@@ -66,8 +68,10 @@ def _speedups(base: Series, found: Sequence[tuple[Series, SpeedupResult]]) -> st
     start = "By simulation, " if new.simulated else ""
     against = f"{base.label}, as measured there" if new.simulated and not base.simulated else base.label
     return (
-        f"{start}{ranks}, compared with {against} (geometric means over the models good on both). {new.label} is the faster of the "
-        f"two on {100 * best.share_above_1:.0f} % of {best.count} models; its best is {_times(best.max)}, its worst {_times(best.min)}."
+        f"{start}{ranks}, compared with {against} (geometric means over the models good on both). {new.label} is the "
+        "faster of the "
+        f"two on {100 * best.share_above_1:.0f} % of {best.count} models; its best is {_times(best.max)}, its worst "
+        f"{_times(best.min)}."
     )
 
 
@@ -80,12 +84,17 @@ def peaks(data: ReportData) -> Iterator[str]:
     for series in (*data.measured, *data.simulated[:1]):
         table = data.of(series)
         if table["gops_per_s"].notna().any():
-            best = table.loc[table["gops_per_s"].astype(float).idxmax()]
-            compute = [r["value"] for r in series.roofs if r.get("kind") == "compute" and r.get("level") == best["precision"]]
-            share = f", {100 * best['gops_per_s'] / max(compute):.0f} % of its {best['precision']} roof" if compute else ""
+            best = _at_most(table, "gops_per_s")
+            compute = [
+                r["value"] for r in series.roofs if r.get("kind") == "compute" and r.get("level") == best["precision"]
+            ]
+            share = (
+                f", {100 * best['gops_per_s'] / max(compute):.0f} % of its {best['precision']} roof" if compute else ""
+            )
             point = parameter_text(best, data.varying(str(best["family"])))
             yield (
-                f"The best rate on {series.title} is {cell(best['gops_per_s'], 3)} GOPS/s{share}, by {best['family']} {point}; "
+                f"The best rate on {series.title} is {cell(best['gops_per_s'], 3)} GOPS/s{share}, by "
+                f"{best['family']} {point}; "
                 f"half of its models stay below {cell(table['gops_per_s'].median(), 3)} GOPS/s."
             )
 
@@ -93,27 +102,32 @@ def peaks(data: ReportData) -> Iterator[str]:
 def cliffs(data: ReportData) -> Iterator[str]:
     """What happens where weights outgrow the on-chip memory: the largest model before, the smallest after."""
     for family in data.families:
-        parts = []
-        sizes = ""
+        found: dict[str, list[str]] = {}
         for series in data.series:
             pair = _edge(data.of(series), family)
             if pair is not None and pair[1]["latency_median_ms"] > 1.2 * pair[0]["latency_median_ms"]:
-                before, after = pair
-                sizes = sizes or f"{cell(before['weight_bytes'] / MIB, 3)} MiB, all on chip, to {cell(after['weight_bytes'] / MIB, 3)} MiB"
-                times = f"{cell(before['latency_median_ms'], 3)} to {cell(after['latency_median_ms'], 3)} ms"
-                parts.append(f"{times} on {series.title}")
-        if parts:
-            yield f"{family} falls off the memory cliff: from {sizes} of weights, the latency goes from {joined(parts)}."
+                sizes = [cell(row["weight_bytes"] / MIB, 3) for row in pair]
+                times = " to ".join(cell(row["latency_median_ms"], 3) for row in pair)
+                where = f"from {sizes[0]} MiB of weights, all on chip, to {sizes[1]} MiB"
+                found.setdefault(where, []).append(f"{times} ms on {series.title}")
+        if found:
+            parts = [f"{where} the latency goes from {joined(times)}" for where, times in found.items()]
+            yield f"{family} falls off the memory cliff: {'; '.join(parts)}."
             return
 
 
 def _edge(table: pd.DataFrame, family: str) -> tuple[pd.Series, pd.Series] | None:
     """The largest model all of whose weights stay on chip and the smallest that streams some, at the smallest batch."""
-    mine = table[(table["family"] == family) & (table["batch"] == table["batch"].min())].dropna(subset="off_chip_bytes")
+    mine = smallest_batch(table[table["family"] == family]).dropna(subset="off_chip_bytes")
     inside, outside = mine[mine["off_chip_bytes"] == 0], mine[mine["off_chip_bytes"] > 0]
     if inside.empty or outside.empty:
         return None
-    return inside.loc[inside["weight_bytes"].astype(float).idxmax()], outside.loc[outside["weight_bytes"].astype(float).idxmin()]
+    return _at_most(inside, "weight_bytes"), _at_most(outside, "weight_bytes", sign=-1)
+
+
+def _at_most(table: pd.DataFrame, column: str, sign: int = 1) -> pd.Series:
+    """The row with the largest number of a column, or the smallest with sign -1."""
+    return table.iloc[int(np.nanargmax(sign * table[column].to_numpy(dtype=float, na_value=np.nan)))]
 
 
 def weightiest(data: ReportData) -> Iterator[str]:
@@ -136,8 +150,10 @@ def noise(data: ReportData) -> Iterator[str]:
         spread = 100 * data.of(series)["between_spread"].astype(float).dropna()
         if len(spread):
             yield (
-                f"Fresh processes on {series.label} differ: the rounds of one model scatter by {cell(spread.median(), 2)} % (standard "
-                f"deviation, median over {len(spread)} models) and by more than {cell(spread.quantile(0.9), 2)} % for one in ten. "
+                f"Fresh processes on {series.label} differ: the rounds of one model scatter by "
+                f"{cell(spread.median(), 2)} % (standard "
+                f"deviation, median over {len(spread)} models) and by more than {cell(spread.quantile(0.9), 2)} % "
+                "for one in ten. "
                 "Smaller differences mean nothing."
             )
 

@@ -104,7 +104,8 @@ def _save(made: Sequence[Section], out: Path) -> tuple[ShownSection, ...]:
             pictures.append(save(Panel(name=name, text=panel.text, figure=panel.figure), out))
         shown.append(
             ShownSection(
-                id=one.id, short=one.short, title=one.title, texts=one.texts, pictures=tuple(pictures), tables=one.tables,
+                id=one.id, short=one.short, title=one.title, texts=one.texts, pictures=tuple(pictures),
+                tables=one.tables,
                 holes=one.holes,
             )
         )  # fmt: skip
@@ -118,7 +119,11 @@ def _title(data: ReportData) -> str:
 
 def _lead(data: ReportData) -> str:
     models = data.points["spec_id"].nunique()
-    parts = [f"{models} generated model{'' if models == 1 else 's'} of {joined(data.families)}"] if models else ["No points yet"]
+    parts = (
+        [f"{models} generated model{'' if models == 1 else 's'} of {joined(data.families)}"]
+        if models
+        else ["No points yet"]
+    )
     for kind, series in (("measured", data.measured), ("simulated", data.simulated)):
         if series:
             parts.append(f"{kind} on {joined([one.label for one in series])}")

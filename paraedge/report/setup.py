@@ -35,9 +35,17 @@ def setup(data: ReportData, place: int) -> Setup:
         *environment_facts(environment),
         ("Time", _time(campaign)),
     ]
-    sections = {"environment": environment, "roofs": campaign.meta.get("roofs"), "devices": campaign.meta.get("devices")}
+    sections = {
+        "environment": environment,
+        "roofs": campaign.meta.get("roofs"),
+        "devices": campaign.meta.get("devices"),
+    }
     lacks = [name for name, found in sections.items() if not found]
-    missing = f"meta.json has nothing under {', '.join(lacks)}: the report can't tell what it would have said." if lacks else ""
+    missing = (
+        f"meta.json has nothing under {', '.join(lacks)}: the report can't tell what it would have said."
+        if lacks
+        else ""
+    )
     sweep = campaign.meta.get("sweep")
     text = sweep.get("text") if isinstance(sweep, dict) else sweep
     return Setup(
@@ -102,7 +110,9 @@ def in_units(value: object, unit: str, *, joiner: str = ", ") -> str:
 def words(value: object, *, joiner: str = ", ") -> str:
     """A value of the meta data in one line: lists and mappings without their brackets, empty ones left out."""
     if isinstance(value, Mapping):
-        parts = [("" if name in PLAIN_NAMES else str(name).replace("_", " "), words(item)) for name, item in value.items()]
+        parts = [
+            ("" if name in PLAIN_NAMES else str(name).replace("_", " "), words(item)) for name, item in value.items()
+        ]
         return joiner.join(f"{name} {text}".strip() for name, text in parts if text)
     if isinstance(value, (list, tuple)):
         return joiner.join(text for text in map(words, value) if text)
@@ -118,7 +128,9 @@ PLAIN_NAMES = ("summary", "platform", "machine")
 def _points(data: ReportData, name: str) -> str:
     table = data.points[data.points["campaign"] == name]
     counts = table.drop_duplicates("spec_id")["family"].value_counts()
-    families = ", ".join(f"{family} {count}" for family, count in counts.reindex(data.families).dropna().astype(int).items())
+    families = ", ".join(
+        f"{family} {count}" for family, count in counts.reindex(data.families).dropna().astype(int).items()
+    )
     models = "model" if int(counts.sum()) == 1 else "models"
     return f"{int(counts.sum())} {models} ({families})" if len(counts) else "none"
 
@@ -127,8 +139,8 @@ def _time(campaign: Campaign) -> str:
     """Wall time and the share of it that was inside timed blocks, over all invocations of the campaign."""
     calls = campaign.meta.get("invocations")
     known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-    wall = sum(float(call.get("wall_s") or 0) for call in known)  # type: ignore[arg-type]
-    timed = sum(float(call.get("timed_s") or 0) for call in known)  # type: ignore[arg-type]
+    wall = sum(float(call.get("wall_s") or 0) for call in known)
+    timed = sum(float(call.get("timed_s") or 0) for call in known)
     if wall <= 0:
         return ""
     return f"{wall:.0f} s, {100 * timed / wall:.0f} % of it inside timed blocks"
@@ -153,7 +165,8 @@ def _devices(data: ReportData, campaign: Campaign, series: list[Series]) -> Tabl
         )
     columns = (
         Column(title="Device"), Column(title="Origin", badge=True), Column(title="What it is", wide=True),
-        Column(title="Good points", number=True), Column(title="Failed", number=True), Column(title="Rounds", number=True),
+        Column(title="Good points", number=True), Column(title="Failed", number=True),
+        Column(title="Rounds", number=True),
     )  # fmt: skip
     return Table(title="", columns=columns, rows=tuple(rows))
 

@@ -1,4 +1,4 @@
-"""How figures look: colours that colour-blind readers can tell apart, in a light and a dark set, and the axes they share."""
+"""How figures look: colours that colour-blind readers can tell apart, light and dark, and the axes they share."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def marker(axes: Axes, xs: object, ys: object, *, colour: str, shape: str, hollo
 
 
 MANY_POINTS = 1500
-"""Above so many markers a figure's points are drawn as an image inside the SVG, which would grow to megabytes otherwise."""
+"""Above so many markers they become an image inside the SVG, which would grow to megabytes otherwise."""
 
 
 def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]], lines: Sequence[Line2D] = ()) -> None:
@@ -144,7 +144,8 @@ def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]], lines: Se
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     if handles:
         figure.legend(
-            handles=handles, loc="outside lower left", ncols=max(1, min(len(handles), LEGEND_LETTERS // (longest + 4))), frameon=False, fontsize=8, labelcolor=INK,
+            handles=handles, loc="outside lower left",
+            ncols=max(1, min(len(handles), LEGEND_LETTERS // (longest + 4))), frameon=False, fontsize=8, labelcolor=INK,
             handletextpad=0.2, columnspacing=1.2, borderaxespad=0.2,
         )  # fmt: skip
 

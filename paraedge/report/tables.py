@@ -87,7 +87,8 @@ def points_table(data: ReportData, family: str) -> Table:
         rows.append(
             (
                 *(cell(record[name]) for name in parameters), series.label, series.origin,
-                cell(record["latency_median_ms"]), interval, cell(record["gops_per_s"], 3), cell(record["examples_per_s"], 3),
+                cell(record["latency_median_ms"]), interval, cell(record["gops_per_s"], 3),
+                cell(record["examples_per_s"], 3),
                 cell(record["macs"]), cell(record["parameters"]), cell(record["off_chip_bytes"]),
                 reason(record["error"]) if record["status"] != "ok" else cell(record.get("warnings")),
             )
@@ -96,7 +97,8 @@ def points_table(data: ReportData, family: str) -> Table:
     columns = (
         *(Column(title=name, number=pd.api.types.is_numeric_dtype(table[name])) for name in parameters),
         Column(title="device"), Column(title="origin", badge=True),
-        Column(title="latency", unit="ms a batch, median", number=True), Column(title="95 % interval", unit="ms", number=True),
+        Column(title="latency", unit="ms a batch, median", number=True),
+        Column(title="95 % interval", unit="ms", number=True),
         Column(title="rate", unit="1e9 op/s", number=True), Column(title="examples", unit="a second", number=True),
         Column(title="MACs", number=True), Column(title="parameters", number=True),
         Column(title="off chip", unit="bytes", number=True), Column(title="reason or warnings", wide=True),
@@ -135,12 +137,19 @@ def lost_rounds_table(data: ReportData) -> Table:
     partly = data.points[(data.points["status"] == "ok") & (data.points["n_failed"] > 0)]
     labels = {series.key: series for series in data.series}
     rows = [
-        (labels[str(row["series"])].label, str(row["family"]), point_text(data, row), cell(row["n_rounds"]), cell(row["n_failed"]))
+        (
+            labels[str(row["series"])].label,
+            labels[str(row["series"])].origin,
+            str(row["family"]),
+            point_text(data, row),
+            cell(row["n_rounds"]),
+            cell(row["n_failed"]),
+        )
         for _, row in partly.iterrows()
     ]
     shown, note = cut(rows)
     columns = (
-        Column(title="device"), Column(title="family"), Column(title="point"), Column(title="good rounds", number=True),
-        Column(title="failed rounds", number=True),
+        Column(title="device"), Column(title="origin", badge=True), Column(title="family"), Column(title="point"),
+        Column(title="good rounds", number=True), Column(title="failed rounds", number=True),
     )  # fmt: skip
     return Table(title="Good points that lost a round", columns=columns, rows=shown, note=note, collapsed=True)

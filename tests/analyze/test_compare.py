@@ -137,6 +137,32 @@ def test_the_verdict_on_the_mean(generator, factor: float, verdict: str) -> None
     assert compare(campaign(a), campaign(b)).overall == verdict
 
 
+def test_measured_and_simulated_points_have_means_of_their_own() -> None:
+    given = {"device": "sim-edgetpu-pcie", "origin": "simulated", "threads": None, "kernels": None}
+    a, one = np.ones((2, 3)), np.ones((6, 1))
+    result = compare(
+        pd.concat([campaign(a), campaign(one, **given)]), pd.concat([campaign(a * 2), campaign(one, **given)])
+    )
+    assert result.geometric_mean == result.means["measured"]
+    assert result.means["measured"].value == pytest.approx(0.5)
+    assert result.means["simulated"].value == 1.0
+    assert result.counts == {"faster": 0, "slower": 2, "same": 6, "undecided": 0}
+    assert result.notes == ("6 simulated points are judged as exact and don't count in the mean of the measured ones",)
+
+
+def test_a_busy_round_widens_the_interval_of_the_mean(generator) -> None:
+    """One round of three is 30 % slower for all points alike: the points agree, the rounds don't."""
+    centre, busy = np.ones(50), np.array([1.0, 1.0, 1.3])
+    a, b = noisy(generator, centre, 3, 0.002), noisy(generator, centre, 3, 0.002) * busy
+    result = compare(campaign(a), campaign(b))
+    assert result.overall == "undecided"
+    mean = result.geometric_mean
+    assert mean is not None
+    rounds = [np.log(side).mean(axis=0) for side in (a, b)]
+    interval = stats.ttest_ind(*rounds, equal_var=False).confidence_interval(0.95)
+    assert np.log([mean.low, mean.high]) == pytest.approx([interval.low, interval.high], rel=1e-6)
+
+
 def test_a_mean_over_points_that_disagree_is_undecided() -> None:
     a = np.ones((6, 3))
     assert (

@@ -71,8 +71,8 @@ def test_a_simulated_speed_up_is_called_a_prediction(run, make_runs) -> None:
     rows = [run(spec_id=s, latency_median_ms=8.0) for s in "ab"]
     rows += [run(spec_id="a", latency_median_ms=4.0, **tpu), run(spec_id="b", latency_median_ms=1.0, **tpu)]
     sentence = next(line for line in findings(points(make_runs(*rows))) if "By simulation" in line)
-    assert "1/4.00" in sentence
-    assert "measured on cpu threads=1 kernels=xnnpack (geometric mean over 2 points good on both" in sentence
+    assert f"{TPU} is 4.00 [" in sentence  # the geometric mean of 2 and 8
+    assert "times as fast as measured on cpu threads=1 kernels=xnnpack (geometric mean over 2 points good" in sentence
     assert sentence.endswith("a prediction against a measurement.")
 
 

@@ -24,6 +24,7 @@ def test_median_interval_and_rates_of_three_rounds(run, make_runs) -> None:
     ]  # fmt: skip
     point = points(make_runs(*rows)).iloc[0]
     assert point["latency_median_ms"] == 3.0
+    assert point["round_medians_ms"] == (2.0, 4.0, 3.0)
     logs = np.log(rounds)
     low, high = stats.t.interval(0.95, 2, loc=logs.mean(), scale=stats.sem(logs))
     assert np.log([point["latency_low_ms"], point["latency_high_ms"]]) == pytest.approx([low, high])
@@ -55,6 +56,7 @@ def test_a_point_is_good_if_one_round_is(run, make_runs) -> None:
     assert found["status"].tolist() == ["ok", "failed"]
     assert found["n_failed"].tolist() == [1, 2]
     assert found["n_rounds"].tolist() == [1, 0]
+    assert found["round_medians_ms"].tolist() == [(5.0,), None]
     assert found["error"].isna().tolist() == [True, False]
     assert found["error"].iloc[1] == "open: MemoryError"
     assert found["warnings"].iloc[0] == "hot"

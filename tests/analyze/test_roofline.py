@@ -104,14 +104,15 @@ def test_a_point_faster_than_its_machine_is_flagged(run, make_runs, given: dict[
 def test_an_edge_tpu_has_two_levels(run, make_runs) -> None:
     row = run(
         device=TPU, origin="simulated", threads=None, kernels=None, macs=8_000_000, batch=4, batch_mode="looped",
-        weight_bytes=2_000_000, activation_bytes=48_000, link_bytes=100_000, latency_median_ms=4.0,
+        weight_bytes=2_000_000, activation_bytes=192_000, link_bytes=400_000, latency_median_ms=4.0,
     )  # fmt: skip
     result = roofline(make_runs(row), {TPU: TPU_ROOFS})
     by_level = result.points.set_index("level")
-    assert by_level.loc["host link", "intensity"] == pytest.approx(16e6 / 400_000)  # four invokes
-    assert by_level.loc["on chip", "intensity"] == pytest.approx(16e6 / (4 * 2_048_000))
+    assert by_level.loc["host link", "intensity"] == pytest.approx(16e6 / 400_000)
+    # four invokes read the weights four times
+    assert by_level.loc["on chip", "intensity"] == pytest.approx(16e6 / (4 * 2_000_000 + 192_000))
     assert by_level.loc["host link", "attainable"] == pytest.approx(40 * 0.17)
-    assert by_level.loc["on chip", "attainable"] == pytest.approx(32 * 16e6 / (4 * 2_048_000))
+    assert by_level.loc["on chip", "attainable"] == pytest.approx(32 * 16e6 / (4 * 2_000_000 + 192_000))
     assert by_level["binding"].to_dict() == {"host link": True, "on chip": False}
     assert by_level["bytes_inferred"].to_dict() == {"host link": False, "on chip": True}
     assert len(result.best()) == 1
@@ -121,9 +122,9 @@ def test_an_edge_tpu_has_two_levels(run, make_runs) -> None:
 
 def test_link_bytes_are_put_together_where_they_are_not_given(run, make_runs) -> None:
     row = run(device=TPU, threads=None, kernels=None, input_bytes=64, output_bytes=10, off_chip_bytes=1000,
-              instruction_bytes=500)  # fmt: skip
+              instruction_bytes=500, batch=3, batch_mode="looped")  # fmt: skip
     link = roofline(make_runs(row), {TPU: TPU_ROOFS}).points.set_index("level").loc["host link"]
-    assert link["level_bytes"] == 1574
+    assert link["level_bytes"] == 64 + 10 + 500 + 3 * 1000  # only streamed parameters are of one invoke
     assert bool(link["bytes_inferred"])
 
 
@@ -192,3 +193,15 @@ def test_bad_input(change: dict[str, object], message: str) -> None:
     }
     with pytest.raises(BadInput, match=message):
         roofline_table(table, **(given | change))
+
+
+def test_a_looped_batch_needs_no_more_cache_than_one_example(run, make_runs) -> None:
+    given = {"weight_bytes": 20 * KIB, "input_bytes": 0, "output_bytes": 0, "macs": 10**6, "latency_median_ms": 1.0}
+    one = cpu_points(run, make_runs, **given, activation_bytes=10 * KIB).iloc[0]
+    eight = cpu_points(
+        run, make_runs, **given | {"macs": 8 * 10**6}, activation_bytes=80 * KIB, batch=8, batch_mode="looped"
+    ).iloc[0]
+    assert one["level"] == eight["level"] == "L1"
+    assert one["intensity"] == pytest.approx(eight["intensity"])
+    native = cpu_points(run, make_runs, **given, activation_bytes=80 * KIB, batch=8).iloc[0]
+    assert native["level"] == "L2"

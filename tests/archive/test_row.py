@@ -170,7 +170,8 @@ def test_simulated_row_has_terms_that_add_up_and_no_interval(blocks: tuple[Block
     assert cells["first_ms"] == 9.0
     assert (cells["instruction_bytes"], cells["link_bytes"]) == (21, 33)
     assert (cells["on_chip_bytes"], cells["off_chip_bytes"]) == (300, 100)
-    assert cells["placement"] == "estimated: on_chip=0-2 off_chip=4 on_cpu=5"
+    assert cells["placement"] == "estimated"
+    assert cells["placed"] == "on_chip=0-2 off_chip=4 on_cpu=5"
     assert row.timed_s == 0.0
 
 

@@ -85,7 +85,9 @@ def test_killed_thirty_times_and_resumed(tmp_path: Path) -> None:
     killed = 0
     for _ in range(KILLS):
         # most kills fall where rows are written; the rest on start-up, roofs and repair
-        killed += run_and_kill(command(sweep_file, out), environment, moments.choice([0.3, 1.0, 2.5]) + moments.random())
+        killed += run_and_kill(
+            command(sweep_file, out), environment, moments.choice([0.3, 1.0, 2.5]) + moments.random()
+        )
         deadline = time.monotonic() + 10
         while living(mark) and time.monotonic() < deadline:
             time.sleep(0.02)

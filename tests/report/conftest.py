@@ -1,4 +1,4 @@
-"""Made-up campaigns in the archive's columns: a cache cliff, noise between rounds, failures, measured and simulated devices."""
+"""Made-up campaigns in the archive's columns: a cache cliff, noise, failures, measured and simulated devices."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ import pytest
 
 CPU = "cpu"
 SIMULATED = ("sim-edgetpu-pcie", "sim-edgetpu-usb3", "sim-edgetpu-usb2", "sim-edgetpu-devboard")
-STREAM_MS_PER_MIB = {"sim-edgetpu-pcie": 2.7, "sim-edgetpu-usb3": 2.3, "sim-edgetpu-usb2": 28.0, "sim-edgetpu-devboard": 2.8}
+STREAM_MS_PER_MIB = {
+    "sim-edgetpu-pcie": 2.7,
+    "sim-edgetpu-usb3": 2.3,
+    "sim-edgetpu-usb2": 28.0,
+    "sim-edgetpu-devboard": 2.8,
+}
 FLOOR_MS = {"sim-edgetpu-pcie": 0.08, "sim-edgetpu-usb3": 0.3, "sim-edgetpu-usb2": 0.6, "sim-edgetpu-devboard": 0.12}
 COLUMNS = (
-    "run_id spec_id family layer node input output kind block filter image kernel channel n precision batch batch_mode device "
+    "run_id spec_id family layer node input output kind block filter image kernel channel n precision batch "
+    "batch_mode device "
     "origin round attempt threads kernels status stop_reason latency_median_ms latency_low_ms latency_high_ms "
-    "latency_p90_ms latency_p99_ms latency_mean_ms latency_min_ms samples set_ms get_ms open_ms first_ms macs parameters "
-    "weight_bytes activation_bytes input_bytes output_bytes file_bytes on_chip_bytes off_chip_bytes placement gops_per_s "
+    "latency_p90_ms latency_p99_ms latency_mean_ms latency_min_ms samples set_ms get_ms open_ms first_ms macs "
+    "parameters "
+    "weight_bytes activation_bytes input_bytes output_bytes file_bytes on_chip_bytes off_chip_bytes placement "
+    "gops_per_s "
     "examples_per_s temperature_c warnings compute_ms weights_ms input_ms output_ms instructions_ms overhead_ms cpu_ms "
     "instruction_bytes link_bytes error"
 ).split()
@@ -45,7 +53,15 @@ def specs() -> Iterator[dict[str, Any]]:
     """About 60 points of four families."""
     for layer, node in itertools.product((1, 2, 4, 8), (64, 256, 512, 1024, 1536, 2048)):
         size = 64 * node + (layer - 1) * node * node + node * 10
-        yield {"family": "fc", "layer": layer, "node": node, "input": 64, "output": 10, "macs": size, "parameters": size}
+        yield {
+            "family": "fc",
+            "layer": layer,
+            "node": node,
+            "input": 64,
+            "output": 10,
+            "macs": size,
+            "parameters": size,
+        }
     for kind, block, filters in itertools.product(("residual", "bottleneck"), (1, 2), (8, 16, 32)):
         size = 4000 * block * filters * filters // 8
         yield {
@@ -86,10 +102,19 @@ def latency(point: dict[str, Any], device: str, noise: np.random.Generator) -> d
     }  # fmt: skip
 
 
-def rows(points: Iterable[dict[str, Any]], device: str, rounds: int, noise: np.random.Generator) -> Iterator[dict[str, Any]]:
+def rows(
+    points: Iterable[dict[str, Any]], device: str, rounds: int, noise: np.random.Generator
+) -> Iterator[dict[str, Any]]:
     simulated = device != CPU
     for (index, point), number in itertools.product(enumerate(points), range(1, (1 if simulated else rounds) + 1)):
-        row: dict[str, Any] = {"batch": 1, **point, "precision": "int8", "device": device, "round": number, "attempt": 1}
+        row: dict[str, Any] = {
+            "batch": 1,
+            **point,
+            "precision": "int8",
+            "device": device,
+            "round": number,
+            "attempt": 1,
+        }
         row |= {
             "run_id": f"{device}-{index}-{number}",
             "spec_id": f"{index:016x}",
@@ -103,8 +128,18 @@ def rows(points: Iterable[dict[str, Any]], device: str, rounds: int, noise: np.r
             "output_bytes": 10,
             "file_bytes": None if simulated else point["parameters"] + 3000,
         }
-        if point["family"] == "fc" and point["layer"] == 8 and point["node"] == 2048 and device in (CPU, "sim-edgetpu-usb2"):
-            yield row | {"status": "failed", "error": MEMORY_ERROR, "macs": point["macs"], "parameters": point["parameters"]}
+        if (
+            point["family"] == "fc"
+            and point["layer"] == 8
+            and point["node"] == 2048
+            and device in (CPU, "sim-edgetpu-usb2")
+        ):
+            yield row | {
+                "status": "failed",
+                "error": MEMORY_ERROR,
+                "macs": point["macs"],
+                "parameters": point["parameters"],
+            }
             continue
         row |= latency(row, device, noise)
         middle = row["latency_median_ms"]
@@ -166,7 +201,7 @@ def make(
         "schema": 1,
         "environment": {
             "time_utc": "2025-06-01T12:00:00+00:00",
-            "cpu": {"model": "Example CPU @ 2.10 GHz", "usable_cores": 2, "governor": None, "caches_bytes": {"L1": 49152}},
+            "cpu": {"model": "Example CPU @ 2.10 GHz", "usable_cores": 2, "governor": None},
             "memory": {"total_bytes": 16 * 2**30},
             "versions": {"ai-edge-litert": "2.0.2", "numpy": "2.3.0", "paraedge": "0.1.0", "scipy": None},
             "system": {"platform": "Linux 6.1", "machine": "x86_64"},

@@ -36,7 +36,7 @@ def draw(result: HeatmapResult, series: Series, family: str, unit: str) -> Panel
     norm = LogNorm(positive.min(), positive.max()) if wide else Normalize(min(0.0, positive.min()), positive.max())
     columns, rows = np.arange(values.shape[1] + 1), np.arange(values.shape[0] + 1)
     edges = {"edgecolors": style.PAPER, "linewidth": 1.5} if values.size <= MOST_EDGES else {"linewidth": 0}
-    mesh = axes.pcolormesh(columns, rows, np.ma.masked_invalid(values), cmap=style.SEQUENTIAL, norm=norm, **edges)  # type: ignore[arg-type]
+    mesh = axes.pcolormesh(columns, rows, np.ma.masked_invalid(values), cmap=style.SEQUENTIAL, norm=norm, **edges)
     mesh.set_rasterized(values.size > style.MANY_POINTS)
     if values.size <= MOST_NUMBERS:
         _numbers(axes, values, norm)
@@ -45,11 +45,11 @@ def draw(result: HeatmapResult, series: Series, family: str, unit: str) -> Panel
     bar = figure.colorbar(mesh, ax=axes, pad=0.02, aspect=28)
     bar.set_label(unit, color=style.MUTED)
     bar.ax.tick_params(colors=style.MUTED, labelsize=8, which="both")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.minorticks_off()
     if wide and positive.max() / positive.min() < 1000:
-        bar.locator = LogLocator(base=10, subs=(1.0, 3.0), numticks=12)  # type: ignore[assignment]
-    bar.formatter = FuncFormatter(lambda value, _: style.plain(value))  # type: ignore[assignment]
+        bar.locator = LogLocator(base=10, subs=(1.0, 3.0), numticks=12)
+    bar.formatter = FuncFormatter(lambda value, _: style.plain(value))
     bar.update_ticks()
     if failed:
         figure.legend(
@@ -69,7 +69,8 @@ def _numbers(axes: Axes, values: np.ndarray, norm: Normalize) -> None:
     for row, column in np.argwhere(np.isfinite(values)):
         light = float(norm(values[row, column])) > 0.55
         axes.text(
-            column + 0.5, row + 0.5, style.plain(float(f"{values[row, column]:.{digits}g}")), ha="center", va="center", fontsize=size,
+            column + 0.5, row + 0.5, style.plain(float(f"{values[row, column]:.{digits}g}")), ha="center", va="center",
+            fontsize=size,
             color=DARK_TEXT if light else LIGHT_TEXT,
         )  # fmt: skip
 
@@ -82,7 +83,14 @@ def _hatch(axes: Axes, result: HeatmapResult) -> int:
             if reason is not None and result.failed[row][column]:
                 axes.add_patch(
                     Rectangle(
-                        (column, row), 1, 1, facecolor=style.PAPER, edgecolor=style.FLAG, hatch="////", linewidth=0.8, zorder=3
+                        (column, row),
+                        1,
+                        1,
+                        facecolor=style.PAPER,
+                        edgecolor=style.FLAG,
+                        hatch="////",
+                        linewidth=0.8,
+                        zorder=3,
                     )
                 )
                 count += 1

@@ -35,7 +35,8 @@ def draw(data: ReportData, family: str) -> Panel | None:
     style.key(figure, entries)
     low, high = table["weight_bytes"].min() / MIB, table["weight_bytes"].max() / MIB
     text = (
-        f"{family}: latency of {table['spec_id'].nunique()} models with {style.plain(low)} to {style.plain(high)} MiB of "
+        f"{family}: latency of {table['spec_id'].nunique()} models with {style.plain(low)} to {style.plain(high)} "
+        "MiB of "
         f"weights{'' if batch == 1 else f', batch {batch}'}. Lines join the models of like size by their median."
     )
     return Panel(name=f"latency-{family}", text=text, figure=figure)
@@ -43,7 +44,8 @@ def draw(data: ReportData, family: str) -> Panel | None:
 
 def smallest_batch(table: pd.DataFrame) -> pd.DataFrame:
     """Only the rows of the smallest batch, so that lines compare like with like."""
-    return table[table["batch"] == table["batch"].min()]
+    chosen: pd.DataFrame = table[table["batch"] == table["batch"].min()]
+    return chosen
 
 
 def _line(axes: Axes, table: pd.DataFrame, series: Series, colour: str, shape: str) -> None:

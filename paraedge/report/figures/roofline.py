@@ -1,4 +1,4 @@
-"""Roofline of a target at one kind of memory level: rate against operations a byte, under compute and bandwidth roofs."""
+"""Roofline of a target at one kind of memory level: rate against operations a byte, under its roofs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def draw(
     return Panel(name=stem, text=_words(series, known, level, len(flagged)), figure=figure)
 
 
-def _points(axes: Axes, known: pd.DataFrame, series: Series, families: Sequence[str]) -> list[tuple[str, str, str, bool]]:
+def _points(
+    axes: Axes, known: pd.DataFrame, series: Series, families: Sequence[str]
+) -> list[tuple[str, str, str, bool]]:
     entries = []
     for family in families:
         mine = known[known["family"] == family]
@@ -84,7 +86,8 @@ def _roofs(axes: Axes, compute: Sequence[Roof], slopes: Sequence[Roof]) -> list[
         start = min((roof.value / slope.value for slope in slopes), default=left)
         axes.plot([max(start, left), right], [roof.value] * 2, **STRAIGHT, zorder=2)  # type: ignore[arg-type]
         axes.annotate(
-            f"{roof.level} {style.plain(roof.value)} GOPS/s", (right, roof.value), xytext=(-3, 4), textcoords="offset points",
+            f"{roof.level} {style.plain(roof.value)} GOPS/s", (right, roof.value), xytext=(-3, 4),
+            textcoords="offset points",
             ha="right", va="bottom", fontsize=7.5, color=style.INK,
         )  # fmt: skip
     handles: list[Line2D] = []
@@ -99,7 +102,8 @@ def _roofs(axes: Axes, compute: Sequence[Roof], slopes: Sequence[Roof]) -> list[
             begin = max(left, bottom / roof.value)
             place = float(np.exp(np.log(begin) + 0.74 * (np.log(end) - np.log(begin))))
             axes.text(
-                place, place * roof.value, str(line.get_label()), rotation=np.degrees(np.arctan(roof.value)), color=style.INK,
+                place, place * roof.value, str(line.get_label()), rotation=np.degrees(np.arctan(roof.value)),
+                color=style.INK,
                 rotation_mode="anchor", transform_rotates_text=True, ha="center", va="bottom", fontsize=7.5, zorder=5,
                 bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.2, "alpha": 0.7},
             )  # fmt: skip

@@ -31,7 +31,8 @@ def draw(data: ReportData, series: Series, runs: pd.DataFrame) -> Panel | None:
     axes.set_ylim(-reach, reach)
     style.key(figure, entries)
     text = (
-        f"{series.label}: {deviation['spec_id'].nunique()} points in {deviation['round'].nunique()} rounds; the rounds of "
+        f"{series.label}: {deviation['spec_id'].nunique()} points in {deviation['round'].nunique()} rounds; the "
+        "rounds of "
         f"half the points lie within {spread:.2g} % of each other."
     )
     if beyond:
@@ -40,10 +41,11 @@ def draw(data: ReportData, series: Series, runs: pd.DataFrame) -> Panel | None:
 
 
 def deviations(runs: pd.DataFrame) -> pd.DataFrame:
-    """spec_id, family, round, `middle` (ms, median over rounds) and `percent` of each good round of points with several."""
+    """Good rounds of points with several: spec_id, family, round, `middle` (ms, their median), `percent` off it."""
     ok = runs[(runs["status"] == "ok") & (runs["latency_median_ms"] > 0)]
     grouped = ok.groupby("spec_id")["latency_median_ms"]
     ok = ok.assign(middle=grouped.transform("median"), count=grouped.transform("size"))
     ok = ok[ok["count"] > 1]
     percent = 100 * (ok["latency_median_ms"] / ok["middle"] - 1)
-    return ok.assign(percent=percent)[["spec_id", "family", "round", "middle", "percent"]]
+    made: pd.DataFrame = ok.assign(percent=percent)[["spec_id", "family", "round", "middle", "percent"]]
+    return made

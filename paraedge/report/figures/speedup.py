@@ -34,15 +34,19 @@ def draw_families(result: SpeedupResult, base: Series, new: Series, families: Se
     _frame(axes)
     style.key(figure, entries)
     text = (
-        f"{new.title} against {base.title}: {result.count} points, geometric mean {style.plain(result.geometric_mean)}, "
-        f"from {style.plain(result.min)} to {style.plain(result.max)}; faster on {100 * result.share_above_1:.0f} % of them."
+        f"{new.title} against {base.title}: {result.count} points, geometric mean "
+        f"{style.plain(result.geometric_mean)}, "
+        f"from {style.plain(result.min)} to {style.plain(result.max)}; faster on {100 * result.share_above_1:.0f} % "
+        "of them."
     )
     return Panel(name=f"speedup-{new.stem}-over-{base.stem}", text=text, figure=figure)
 
 
 def draw_parameter(pairs: pd.DataFrame, base: Series, new: Series, family: str, parameter: str) -> Panel:
     """The points of one family, coloured by the hyperparameter that orders the speed-up best."""
-    figure, axes = style.panel(f"{family}: {new.label} ÷ {base.label}", "parameters", f"times as fast ({kinds(new, base)})")
+    figure, axes = style.panel(
+        f"{family}: {new.label} ÷ {base.label}", "parameters", f"times as fast ({kinds(new, base)})"
+    )
     column = pairs[parameter]
     values = sorted(column.dropna().unique(), key=lambda v: (isinstance(v, str), v))
     step = -(-len(values) // MOST_COLOURS)
@@ -73,7 +77,7 @@ def kinds(new: Series, base: Series) -> str:
 
 
 def best_parameter(pairs: pd.DataFrame, names: Sequence[str]) -> str | None:
-    """The hyperparameter whose ranks follow those of the speed-up most (Spearman); of texts, the first as last choice."""
+    """The hyperparameter whose ranks follow those of the speed-up most (Spearman); a text as the last choice."""
     ranks = pairs["speedup"].rank().to_numpy(dtype=float)
     best, most = None, -1.0
     for name in names:

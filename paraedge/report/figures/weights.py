@@ -34,8 +34,12 @@ def draw(family: str, features: Sequence[str], fits: Sequence[tuple[Series, Weig
             if weight.value is None:
                 continue
             if weight.low is not None and weight.high is not None:
-                axes.plot([weight.low, weight.high], [row + offset] * 2, color=colour, linewidth=1.6, alpha=0.75, zorder=2)
-            style.marker(axes, [weight.value], [row + offset], colour=colour, shape=shape, hollow=series.simulated, size=6.5)
+                axes.plot(
+                    [weight.low, weight.high], [row + offset] * 2, color=colour, linewidth=1.6, alpha=0.75, zorder=2
+                )
+            style.marker(
+                axes, [weight.value], [row + offset], colour=colour, shape=shape, hollow=series.simulated, size=6.5
+            )
             ends = [abs(end) for end in (weight.low, weight.high) if end is not None]
             reach = max(reach, 1.15 * abs(weight.value), min(1.05 * max(ends, default=0.0), FARTHEST))
         label = f"{series.title}{f', {place}' if place else ''} (R² {group.r2:.2f}, n {group.n})"

@@ -1,0 +1,25 @@
+"""The page's sections: which figures and tables a reader gets, and a sentence for each that can't be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paraedge.report.data import ReportData
+from paraedge.report.sections.heatmaps import heatmap_section
+from paraedge.report.sections.latency import latency_section
+from paraedge.report.sections.listings import failures_section, points_section, rounds_section
+from paraedge.report.sections.roofline import roofline_section, under_roofs
+from paraedge.report.sections.section import Section, fastest_base
+from paraedge.report.sections.speedup import speedup_section
+from paraedge.report.sections.weights import regression_fits, weights_section
+
+__all__ = ["Section", "fastest_base", "regression_fits", "sections", "under_roofs"]
+
+
+def sections(data: ReportData) -> list[Section]:
+    """All sections in order; each is there in every report, if only to say what it lacks."""
+    makers: tuple[Callable[[ReportData], Section], ...] = (
+        latency_section, speedup_section, roofline_section, heatmap_section, weights_section, rounds_section,
+        failures_section, points_section,
+    )  # fmt: skip
+    return [make(data) for make in makers]
