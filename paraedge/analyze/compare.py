@@ -88,16 +88,12 @@ def compare(
     left, right = _keyed(base), _keyed(new)
     joined = left.merge(right[["key", *SIDE_COLUMNS]], on="key", suffixes=("_base", "_new"))
     if joined.empty:
-        raise BadInput(
-            f"no point is in both: {base_name} has {_devices(base)}, {new_name} has {_devices(new)}; "
-            "`analyze speedup` compares different devices"
-        )
+        there = f"{base_name} has {_devices(base)}, {new_name} has {_devices(new)}"
+        raise BadInput(f"no point is in both: {there}; `analyze speedup` compares different devices")
     both = joined[(joined["status_base"] == "ok") & (joined["status_new"] == "ok")].reset_index(drop=True)
     judged, tested = _judge(both, floor, alpha, correction)
-    means = {
-        str(origin): _mean(part, both.loc[part.index])
-        for origin, part in judged.groupby("origin", sort=True)  # measured first
-    }
+    # sorted: measured comes before simulated
+    means = {str(o): _mean(part, both.loc[part.index]) for o, part in judged.groupby("origin", sort=True)}
     mean = next(iter(means.values()), None)
     return CompareResult(
         base_name=base_name, new_name=new_name, floor=floor, alpha=alpha, correction=correction,
@@ -202,7 +198,7 @@ def _round_means(both: pd.DataFrame, side: str) -> Floats:
     if column not in measured.columns or measured.empty:
         return np.empty(0)
     whole = measured[column][measured[f"n_rounds_{side}"] == measured[f"n_rounds_{side}"].max()]
-    return np.log(np.array(whole.tolist(), dtype=float)).mean(axis=0)
+    return np.asarray(np.log(np.array(whole.tolist(), dtype=float)).mean(axis=0), dtype=float)
 
 
 def _overall(mean: Estimate | None, floor: float) -> Verdict | None:

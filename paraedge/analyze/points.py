@@ -34,9 +34,9 @@ def points(runs: pd.DataFrame) -> pd.DataFrame:
     from the spread between rounds (Student's t on the logs, widened where it would not hold the median), empty for one
     round or a simulated device. `within_low_ms`, `within_high_ms` are the medians of the rounds' own intervals.
     Other latencies are medians over rounds, `latency_min_ms` the minimum, `samples` the sum. `gops_per_s` and
-    `examples_per_s` follow from the median. New: `n_rounds` (good ones), `n_failed`, `round_medians_ms` (a tuple in order of the
-    rounds), `log_mean` and `log_sd` (of the
-    round medians in ms, natural logs) and `between_spread` (their relative spread, exp(log_sd) - 1).
+    `examples_per_s` follow from the median. New: `n_rounds` (good ones), `n_failed`,
+    `round_medians_ms` (a tuple in order of the rounds), `log_mean` and `log_sd` (of these medians, natural logs) and
+    `between_spread` (their relative spread, exp(log_sd) - 1).
     `status` is ok if a round is ok, else failed with the last `error`. Raises BadInput for a table without the columns.
     """
     for name in ("spec_id", "device", "status", "latency_median_ms"):

@@ -103,9 +103,8 @@ def roofline_table(
     made["rate_gops_per_s"] = _rate(made["ops"], numbers(made, latency_ms))
     peak = Roof(name="compute", kind="compute", level="given", value=peak_gops_per_s, unit="gops_per_s", origin=origin)
     slope = Roof(name=level, kind="bandwidth", level=level, value=bandwidth_gb_per_s, unit="gb_per_s", origin=origin)
-    compute = pd.Series(peak_gops_per_s, index=made.index)
-    bandwidth = pd.Series(bandwidth_gb_per_s, index=made.index)
-    made = _at_level(made, pd.Series(level, index=made.index), numbers(made, moved_bytes), compute, bandwidth, math.nan)
+    levels, compute, bandwidth = (pd.Series(v, index=made.index) for v in (level, peak_gops_per_s, bandwidth_gb_per_s))
+    made = _at_level(made, levels, numbers(made, moved_bytes), compute, bandwidth, math.nan)
     made["bytes_inferred"] = False
     over = made["share_of_roof"] > 1.05
     made["implausible"] = pd.Series(None, index=made.index, dtype=object)

@@ -78,11 +78,7 @@ def speedup(
     Rows with the same keys are taken together by their median, which a note says. Raises BadInput for missing or text
     columns, for rows with the same keys of different devices or options, and where no row matches.
     """
-    keys = tuple(dict.fromkeys(on))
-    if not keys:
-        raise BadInput("a speed-up needs at least one column to match rows on")
-    if metric in keys:
-        raise BadInput(f"{metric!r} can't be both the metric and a column to match rows on")
+    keys = _checked_keys(on, metric)
     notes: list[str] = []
     sides = []
     for table, name in ((base, base_name), (new, new_name)):
@@ -90,10 +86,9 @@ def speedup(
         require_columns(table, [metric], name, numeric=True)
         sides.append(_one_row_a_key(good(table), keys, metric, name, notes))
     left, right = (side.rename(columns={metric: name}) for side, name in zip(sides, ("base", "new"), strict=True))
-    keep = [name for name in right.columns if name in keys or name == "new"]
     _check_kinds(left, right, keys, (base_name, new_name))
     left = left.drop(columns=[name for name in ("new", "speedup", "_merge") if name in left.columns])
-    joined = left.merge(right[keep], on=list(keys), how="outer", indicator=True)
+    joined = left.merge(right[[*keys, "new"]], on=list(keys), how="outer", indicator=True)
     matched = joined[joined["_merge"] == "both"].drop(columns="_merge")
     unmatched = {side: int((joined["_merge"] == side).sum()) for side in ("left_only", "right_only")}
     if matched.empty:
@@ -103,7 +98,6 @@ def speedup(
         raise BadInput(f"{len(matched)} rows match, but none has {metric!r} above zero in both")
     direction = direction_of(metric)
     ratio = usable["new"] / usable["base"] if direction == "higher is better" else usable["base"] / usable["new"]
-    ends = [name for name in usable.columns if name not in keys]
     return SpeedupResult(
         metric=metric, direction=direction, on=keys, base_name=base_name, new_name=new_name,
         count=len(ratio), mean=float(ratio.mean()), median=float(ratio.median()),
@@ -111,8 +105,17 @@ def speedup(
         share_above_1=float((ratio > 1).mean()),
         unmatched_base=unmatched["left_only"], unmatched_new=unmatched["right_only"],
         excluded=len(matched) - len(usable), origins=_origins(base, new), notes=tuple(notes),
-        pairs=usable[[*keys, *ends]].assign(speedup=ratio),
+        pairs=usable[[*keys, *(n for n in usable.columns if n not in keys)]].assign(speedup=ratio),
     )  # fmt: skip
+
+
+def _checked_keys(on: Sequence[str], metric: str) -> tuple[str, ...]:
+    keys = tuple(dict.fromkeys(on))
+    if not keys:
+        raise BadInput("a speed-up needs at least one column to match rows on")
+    if metric in keys:
+        raise BadInput(f"{metric!r} can't be both the metric and a column to match rows on")
+    return keys
 
 
 def _one_row_a_key(table: pd.DataFrame, keys: Sequence[str], metric: str, name: str, notes: list[str]) -> pd.DataFrame:

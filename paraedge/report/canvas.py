@@ -62,7 +62,7 @@ def save(panel: Panel, folder: Path) -> Picture:
 def svg_text(figure: Figure) -> str:
     """The figure as an SVG without dates or random ids: the same data give the same bytes."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
     return FONT_NAME.sub(FONTS, buffer.getvalue())
 
 

@@ -109,22 +109,25 @@ def plain(value: float) -> str:
 
 def marker(axes: Axes, xs: object, ys: object, *, colour: str, shape: str, hollow: bool, size: float = 5.0) -> Line2D:
     """Points: filled where measured, hollow where simulated."""
+    many = len(xs) > MANY_POINTS  # type: ignore[arg-type]
+    # an image keeps its colours on a dark page: nothing in it may have the paper's
+    paper = "none" if many else PAPER
     (line,) = axes.plot(
         xs,  # type: ignore[arg-type]
         ys,  # type: ignore[arg-type]
         linestyle="none",
         marker=shape,
         markersize=size,
-        markerfacecolor=PAPER if hollow else colour,
-        markeredgecolor=colour if hollow else PAPER,
+        markerfacecolor=paper if hollow else colour,
+        markeredgecolor=colour if hollow else paper,
         markeredgewidth=1.2 if hollow else 0.5,
-        rasterized=len(xs) > MANY_POINTS,  # type: ignore[arg-type]
+        rasterized=many,
         zorder=3,
     )
     return line
 
 
-MANY_POINTS = 1500
+MANY_POINTS = 600
 """Above so many markers they become an image inside the SVG, which would grow to megabytes otherwise."""
 
 
@@ -145,10 +148,10 @@ def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]], lines: Se
     if handles:
         figure.legend(
             handles=handles, loc="outside lower left",
-            ncols=max(1, min(len(handles), LEGEND_LETTERS // (longest + 4))), frameon=False, fontsize=8, labelcolor=INK,
-            handletextpad=0.2, columnspacing=1.2, borderaxespad=0.2,
+            ncols=max(1, min(len(handles), LEGEND_LETTERS // (longest + 7))), frameon=False, fontsize=8, labelcolor=INK,
+            handletextpad=0.4, handlelength=1.8, columnspacing=1.0, borderaxespad=0.2,
         )  # fmt: skip
 
 
-LEGEND_LETTERS = 72
+LEGEND_LETTERS = 78
 """Letters of a legend's size that a panel is wide."""

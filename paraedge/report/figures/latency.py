@@ -55,7 +55,15 @@ def _line(axes: Axes, table: pd.DataFrame, series: Series, colour: str, shape: s
         low = table["latency_low_ms"].to_numpy(dtype=float)
         high = table["latency_high_ms"].to_numpy(dtype=float)
         there = np.isfinite(low) & np.isfinite(high)
-        axes.vlines(size[there], low[there], high[there], color=colour, linewidth=0.9, alpha=0.6)
+        axes.vlines(
+            size[there],
+            low[there],
+            high[there],
+            color=colour,
+            linewidth=0.9,
+            alpha=0.6,
+            rasterized=len(size) > style.MANY_POINTS,
+        )
     xs, ys = binned(size, latency)
     axes.plot(xs, ys, color=colour, linewidth=1.1, alpha=0.55, linestyle="--" if series.simulated else "-")
     style.marker(axes, size, latency, colour=colour, shape=shape, hollow=series.simulated, size=4.6)

@@ -119,7 +119,7 @@ def _floor(axes: Axes, known: pd.DataFrame, floors: Sequence[float]) -> float | 
     rate = bound["ops"] / (floor * invokes(bound)) * 1e-6
     axes.plot(
         bound["intensity"], rate, linestyle="none", marker="_", markersize=8, markeredgecolor=style.MUTED,
-        markeredgewidth=1.2, zorder=2,
+        markeredgewidth=1.2, zorder=2, rasterized=len(bound) > style.MANY_POINTS,
     )  # fmt: skip
     return floor
 
