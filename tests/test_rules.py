@@ -20,9 +20,6 @@ LONG_FILES: dict[str, str] = {}
 """Files above 300 lines, each with its reason."""
 
 LONG_FUNCTIONS: dict[str, str] = {
-    "analyze/compare.py::compare": "the rule of each verdict is in its docstring, and the result has fifteen fields",
-    "analyze/roofline.py::roofline_table": "its twelve arguments are what stands for a hardware file and a campaign",
-    "analyze/speedup.py::speedup": "half of it is the result, field by field",
     "archive/row.py::make_row": "half of it is the signature and the row, one keyword a fact",
 }
 """`file::function` above 40 lines, each with its reason."""

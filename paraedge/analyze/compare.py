@@ -81,9 +81,8 @@ def compare(
     """
     if not (math.isfinite(floor) and floor >= 0):
         raise BadInput(f"the noise floor is {floor:g}; it must be a share of zero or more, such as 0.03")
-    keys = list(POINT_KEYS)
     for table, name in ((base, base_name), (new, new_name)):
-        require_columns(table, (*keys, "round_medians_ms", "origin", "log_mean", "log_sd", "n_rounds"), name)
+        require_columns(table, (*POINT_KEYS, "round_medians_ms", "origin", "log_mean", "log_sd", "n_rounds"), name)
     _check_origins(base, new, base_name, new_name)
     left, right = _keyed(base), _keyed(new)
     joined = left.merge(right[["key", *SIDE_COLUMNS]], on="key", suffixes=("_base", "_new"))

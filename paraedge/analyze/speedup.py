@@ -80,11 +80,8 @@ def speedup(
     """
     keys = _checked_keys(on, metric)
     notes: list[str] = []
-    sides = []
-    for table, name in ((base, base_name), (new, new_name)):
-        require_columns(table, keys, name)
-        require_columns(table, [metric], name, numeric=True)
-        sides.append(_one_row_a_key(good(table), keys, metric, name, notes))
+    named = ((base, base_name), (new, new_name))
+    sides = [_one_row_a_key(table, keys, metric, name, notes) for table, name in named]
     left, right = (side.rename(columns={metric: name}) for side, name in zip(sides, ("base", "new"), strict=True))
     _check_kinds(left, right, keys, (base_name, new_name))
     left = left.drop(columns=[name for name in ("new", "speedup", "_merge") if name in left.columns])
@@ -119,10 +116,13 @@ def _checked_keys(on: Sequence[str], metric: str) -> tuple[str, ...]:
 
 
 def _one_row_a_key(table: pd.DataFrame, keys: Sequence[str], metric: str, name: str, notes: list[str]) -> pd.DataFrame:
-    """`table` with one row a key: the median of the metric, the first of the rest."""
-    keyed = table[table[list(keys)].notna().any(axis=1)]
-    if len(keyed) < len(table):
-        notes.append(f"{len(table) - len(keyed)} rows of {name} have none of the key columns and are left out")
+    """The good rows with one row a key: the median of the metric, the first of the rest."""
+    require_columns(table, keys, name)
+    require_columns(table, [metric], name, numeric=True)
+    fine = good(table)
+    keyed = fine[fine[list(keys)].notna().any(axis=1)]
+    if len(keyed) < len(fine):
+        notes.append(f"{len(fine) - len(keyed)} rows of {name} have none of the key columns and are left out")
     made = keyed.assign(**{metric: numbers(keyed, metric)})
     repeated = made.duplicated(list(keys), keep=False)
     if not repeated.any():

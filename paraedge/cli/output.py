@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -58,7 +59,7 @@ def plain(value: object) -> object:
     return number if number is None or isinstance(number, (bool, int, float, str)) else str(number)
 
 
-def table(rows: Iterable[Mapping[str, object]], columns: Sequence[str] | None = None) -> None:
+def table(rows: Iterable[Mapping[Any, object]], columns: Sequence[str] | None = None) -> None:
     """Rows as aligned text, numbers to the right, unknown as empty; nothing is cut or wrapped."""
     stream = iter(rows)
     head = list(itertools.islice(stream, WIDTH_SAMPLE))

@@ -45,7 +45,7 @@ class ModelSpec:
 
     @functools.cached_property
     def spec_id(self) -> str:
-        """`s` and 15 hexadecimal digits of the SHA-256 of the canonical JSON; the letter keeps it text in spreadsheets."""
+        """`s` and 15 hexadecimal digits of the canonical JSON's SHA-256; the letter keeps it text in spreadsheets."""
         return "s" + hashlib.sha256(self.canonical_json().encode()).hexdigest()[:15]
 
     def label(self) -> str:
