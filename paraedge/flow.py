@@ -62,8 +62,9 @@ def run_campaign(
             held.enter_context(run.device_lock(device))
         book = held.enter_context(open_archive(sweep, specs, folder))
         work = held.enter_context(work_folder())
-        describe(book, targets, sweep, work)
         visits = list(plan(sweep, specs, targets, book, retry_failed=retry_failed))
+        if visits:
+            describe(book, targets, sweep, work)
         tally = Tally(
             total=sum(len(specs) * rounds_of(driver, sweep) for driver, _ in targets),
             to_do=sum(len(visit.specs) for visit in visits),
@@ -75,8 +76,8 @@ def run_campaign(
                 book.append(row)
                 tally.count(spec, row, visit.target, visit.round)
         summary = tally.summary(folder)
-        timing = {"wall_s": summary.wall_s, "timed_s": summary.timed_s, "timed_share": summary.timed_share}
-        book.update_meta(environment_end=run.environment(), timing=timing)
+        if visits:
+            book.update_meta(environment_end=run.environment(), timing=total_timing(book, summary))
     return summary
 
 
@@ -86,6 +87,14 @@ def open_archive(sweep: Sweep, specs: Iterable[ModelSpec], folder: Path) -> Arch
         name for kind in {type(spec.params): spec.params for spec in specs}.values() for name in kind.columns()
     )
     return Archive.open(folder, sweep_name=sweep.name, sweep_text=sweep.text, parameters=list(columns))
+
+
+def total_timing(book: Archive, summary: RunSummary) -> dict[str, float]:
+    """Wall seconds, seconds inside timed blocks and their share, over every call that ended and added rows."""
+    before = book.meta.get("timing", {})
+    wall_s = before.get("wall_s", 0.0) + summary.wall_s
+    timed_s = before.get("timed_s", 0.0) + summary.timed_s
+    return {"wall_s": wall_s, "timed_s": timed_s, "timed_share": timed_s / wall_s if wall_s > 0 else 0.0}
 
 
 def find_targets(sweep: Sweep, devices: Iterable[str]) -> list[tuple[Driver, Target]]:
@@ -193,24 +202,36 @@ def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prep
 
 
 def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Sweep, work: Path) -> None:
-    """Put the environment, the devices and their roofs into `meta.json`; roofs are measured once a campaign."""
-    known = dict(book.meta.get("roofs", {}))
+    """Put the environment, the devices and their roofs into `meta.json`; roofs are measured once a campaign.
+
+    `environment` is of the call that began the campaign, `resumed_in` lists those of the calls that went on with it.
+    """
+    now = run.environment()
+    if "environment" in book.meta:
+        book.update_meta(resumed_in=[*book.meta.get("resumed_in", []), now])
+    else:
+        book.update_meta(environment=now)
+    known, errors = dict(book.meta.get("roofs", {})), dict(book.meta.get("roof_errors", {}))
     for driver, target in targets:
-        if target.label() not in known:
-            roofs = measure_roofs(driver, target, sweep, work)
-            known[target.label()] = [dataclasses.asdict(roof) for roof in roofs]
-    infos = {target.label(): dataclasses.asdict(registry.info(target.device)) for _, target in targets}
-    book.update_meta(environment=run.environment(), devices={**book.meta.get("devices", {}), **infos}, roofs=known)
+        label = target.label()
+        if not known.get(label):
+            known[label], error = measure_roofs(driver, target, sweep, work)
+            errors = {**errors, label: error} if error else errors
+    infos = {target.label(): registry.info(target.device) for _, target in targets}
+    book.update_meta(devices={**book.meta.get("devices", {}), **infos}, roofs=known, roof_errors=errors)
 
 
-def measure_roofs(driver: Driver, target: Target, sweep: Sweep, work: Path) -> tuple[Roof, ...]:
-    """The ceilings of a target, on models large enough to reach its peak and one small enough for its floor."""
+def measure_roofs(driver: Driver, target: Target, sweep: Sweep, work: Path) -> tuple[tuple[Roof, ...], str | None]:
+    """The ceilings of a target, on models large enough to reach its peak and one small enough for its floor.
+
+    None, and the reason, where they can't be measured: the points still count, and the next call tries again.
+    """
     ready = [prepare(spec, driver, target, work) for spec in ROOF_PROBES] if driver.isolated else []
     try:
         jobs = [point.job for point in ready if isinstance(point.job, Job)]
-        return run.measure_roofs(driver, target, jobs, sweep.measure)
-    except ParaedgeError:
-        return ()  # the roofline says that this device has none; its points still count
+        return run.measure_roofs(driver, target, jobs, sweep.measure), None
+    except ParaedgeError as error:
+        return (), str(error)
     finally:
         for point in ready:
             point.discard()

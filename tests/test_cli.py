@@ -116,7 +116,7 @@ def test_wrong_usage_is_one_line_and_code_2(arguments: list[str]) -> None:
         (DeviceBusy("cpu is held by process 7"), 1, "held by process 7"),
         (FileNotFoundError(2, "No such file or directory", "x.toml"), 2, "x.toml"),
         (OSError(28, "No space left on device", "runs.csv"), 1, "No space left"),
-        (KeyboardInterrupt(), 130, "run the same command to go on"),
+        (KeyboardInterrupt(), 1, "run the same command to go on"),
     ],
 )
 def test_errors_have_their_exit_code(

@@ -46,7 +46,7 @@ PARAMETERS: tuple[Column, ...] = (
     _integer("input", "elements", "fc: width of the input"),
     _integer("layer", "layers", "fc: hidden layers; conv_stack: convolutions"),
     _integer("node", "units", "fc: units of a hidden layer"),
-    _text("widths", "fc: units of each layer, in place of `layer` and `node`, as `512-512-10`"),
+    _text("widths", "fc: units of each layer, in place of `layer` and `node`, as `512x512x10`"),
     _text("kind", "cnn: `residual` or `bottleneck`"),
     _integer("block", "blocks", "cnn: blocks in each of the four groups"),
     _text("blocks", "cnn: blocks of each group, in place of `block`, as `3-4-6-3`"),

@@ -117,8 +117,8 @@ def run_id(key: Key, attempt: int) -> str:
 
 
 def parameter_cell(value: ParamValue) -> Cell:
-    """A tuple as `512-512-10`, all else as it is."""
-    return "-".join(map(str, value)) if isinstance(value, tuple) else value
+    """A tuple as `512x512x10`, all else as it is."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def median_interval(ordered: Sequence[float]) -> tuple[float, float] | None:

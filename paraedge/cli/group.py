@@ -1,4 +1,4 @@
-"""How every command ends: 0 the work was done, 2 bad input with one line, 130 stopped, 1 anything else."""
+"""How every command ends: 0 the work was done, 2 bad input with one line, 1 anything else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from paraedge.core.errors import ParaedgeError, short
 
 BAD_INPUT = 2
-STOPPED = 130
+STOPPED = 1
 OTHER = 1
 
 BAD_PATHS = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)

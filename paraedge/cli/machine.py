@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paraedge.cli.options import JsonOption
 from paraedge.cli.output import emit_json, say, table
+from paraedge.core.device import Absence
 
 
 def devices(json: JsonOption = False) -> None:
@@ -11,7 +12,7 @@ def devices(json: JsonOption = False) -> None:
     from paraedge.devices import registry
 
     here = [info for _, info in registry.present().values()]
-    missing = registry.absent()
+    missing = [*registry.absent(), *_without_driver()]
     if json:
         emit_json(
             [*({"here": True, **vars(info)} for info in here), *({"here": False, **vars(gap)} for gap in missing)]
@@ -32,6 +33,18 @@ def devices(json: JsonOption = False) -> None:
         say(f"\nnot here: {gap.id}: {gap.reason}")
         if gap.remedy:
             say(f"  to mend it: {gap.remedy}")
+
+
+def _without_driver() -> list[Absence]:
+    """Devices that a user may look for and that no driver offers yet."""
+    return [
+        Absence(
+            id="edgetpu",
+            reason="no driver for real Edge TPUs yet; the sim-edgetpu devices answer in its place, labelled simulated",
+            remedy="paraedge doctor tells whether one is attached and its runtime installed",
+        ),
+        Absence(id="gpu", reason="no driver for GPUs yet"),
+    ]
 
 
 def doctor(json: JsonOption = False) -> None:

@@ -80,7 +80,7 @@ def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}".replace(",", "") if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
     if isinstance(value, (tuple, list)):
-        return "-".join(cell(item) for item in value)
+        return "x".join(cell(item) for item in value)
     return str(value)
 
 

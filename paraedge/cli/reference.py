@@ -12,7 +12,7 @@ HEAD = """# Commands
 Made from the program's own `--help` by `nox -s docs -- --write`; a test compares them.
 
 Exit codes: 0 the command did its work, failed rows included; 2 bad input, with one line on stderr that says what is
-wrong and what would be right; 130 stopped by Ctrl-C; 1 anything else. With `--json`, stdout holds one JSON document and
+wrong and what would be right; 1 anything else, Ctrl-C among it. With `--json`, stdout holds one JSON document and
 nothing else.
 """
 

@@ -57,4 +57,4 @@ class ModelSpec:
 
 
 def _show(value: ParamValue) -> str:
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

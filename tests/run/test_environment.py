@@ -12,6 +12,7 @@ import numpy
 import psutil
 import pytest
 
+import paraedge
 from paraedge.devices import host
 from paraedge.run import environment
 
@@ -39,6 +40,8 @@ def test_revision_is_the_checkouts() -> None:
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         pytest.skip("not a checkout")
+    if not Path(paraedge.__file__).is_relative_to(root / "paraedge"):
+        pytest.skip("installed from a wheel, which has no revision")
     command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     head = subprocess.run(command, capture_output=True, text=True, check=False)
     if head.returncode:
