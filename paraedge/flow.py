@@ -16,7 +16,7 @@ from paraedge.build.scratch import work_folder
 from paraedge.core.device import Roof, Target
 from paraedge.core.errors import BadInput, ParaedgeError
 from paraedge.core.graph import LayerGraph
-from paraedge.core.outcome import Artifact, Failure, Job
+from paraedge.core.outcome import Artifact, Failure, Job, Outcome
 from paraedge.core.spec import ModelSpec
 from paraedge.devices import registry
 from paraedge.devices.driver import Driver
@@ -29,6 +29,10 @@ __all__ = [
     "Artifact", "Listener", "Progress", "RunSummary", "build_models", "expand", "find_targets", "measure_roofs",
     "prepare", "run_campaign",
 ]  # fmt: skip
+
+
+LARGEST_FILE_BYTES = 2**31
+"""Where a FlatBuffer ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,20 +154,27 @@ def sample(visit: Visit, sweep: Sweep, work: Path, book: Archive) -> Iterator[tu
     for outcome in run.visit(visit.driver, visit.target, jobs(), sweep.measure):
         ready = current[0]
         ready.discard()
-        yield (
-            ready.spec,
-            make_row(
-                spec=ready.spec,
-                graph=ready.graph,
-                target=visit.target,
-                round=visit.round,
-                outcome=outcome,
-                origin=registry.info(visit.target.device).origin,
-                batch_mode=visit.driver.batch_mode,
-                attempt=book.next_attempt(key_of(ready.spec, visit.target, visit.round)),
-                file_bytes=ready.file_bytes,
-            ),
-        )
+        try:
+            row = describe_outcome(visit, ready, outcome, book)
+        except (ValueError, TypeError, ZeroDivisionError) as error:  # no blocks, or another origin than its driver's
+            bad = Failure(stage="run", error="BadMeasurement", message=str(error))
+            row = describe_outcome(visit, ready, bad, book)
+        yield ready.spec, row
+
+
+def describe_outcome(visit: Visit, ready: Prepared, outcome: Outcome, book: Archive) -> Row:
+    """The archive's row of an outcome; raises ValueError for a measurement that can't be one."""
+    return make_row(
+        spec=ready.spec,
+        graph=ready.graph,
+        target=visit.target,
+        round=visit.round,
+        outcome=outcome,
+        origin=registry.info(visit.target.device).origin,
+        batch_mode=visit.driver.batch_mode,
+        attempt=book.next_attempt(key_of(ready.spec, visit.target, visit.round)),
+        file_bytes=ready.file_bytes,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +203,13 @@ def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prep
         graph = models.build_graph(dataclasses.replace(spec, batch=1) if looped and spec.batch != 1 else spec)
     except BadInput as error:
         return Prepared(spec=spec, graph=None, job=Failure(stage="build", error="BadInput", message=str(error)))
-    reason = driver.why_not(graph, target)
+    if graph.weight_bytes >= LARGEST_FILE_BYTES:  # no device gets what can't be written
+        message = f"{graph.weight_bytes / 2**30:.2f} GiB of weights; a FlatBuffer ends at 2 GiB"
+        return Prepared(spec=spec, graph=graph, job=Failure(stage="build", error="TooLarge", message=message))
+    try:
+        reason = driver.why_not(graph, target)
+    except Exception as error:  # a third party's driver; the campaign goes on
+        reason = f"its driver failed: {error!r}"
     if reason is not None:
         return Prepared(spec=spec, graph=graph, job=Failure(stage="load", error="Unsupported", message=reason))
     artifact = build.build_artifact(spec, graph, work) if driver.needs_file else None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pandas as pd
 import pytest
@@ -14,7 +17,13 @@ import pytest
 from paraedge import flow
 from paraedge.archive import read_campaign
 from paraedge.build import scratch
+from paraedge.core.device import Origin, Target
 from paraedge.core.errors import BadCampaign, DeviceBusy, DeviceMissing
+from paraedge.core.graph import LayerGraph
+from paraedge.core.outcome import Measurement
+from paraedge.devices import registry
+from paraedge.devices.driver import Session
+from paraedge.devices.simulated import SimulatedDriver
 from paraedge.run import device_lock
 from paraedge.sweep import Sweep, parse_sweep
 
@@ -112,6 +121,48 @@ def test_meta_holds_measured_roofs_and_the_shipped_ones(campaign: Path) -> None:
     assert any(roof["kind"] == "floor" for roof in cpu)
 
 
+class OddDriver(SimulatedDriver):
+    """A third party's driver that goes wrong in the way it is told to."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def why_not(self, graph: LayerGraph, target: Target) -> str | None:
+        if self.fault == "why_not":
+            raise RuntimeError("no idea")
+        return super().why_not(graph, target)
+
+    def open(self, target: Target) -> Session:
+        session = super().open(target)
+        info = dataclasses.replace(session.info, origin=Origin.MEASURED)
+        odd = Measurement(device=info, blocks=(), stop_reason="simulated")
+        return cast(Session, SimpleNamespace(info=info, sample=lambda *_: odd, roofs=lambda *_: (), close=lambda: None))
+
+
+@pytest.mark.parametrize("fault", ["why_not", "measurement"])
+def test_a_driver_that_goes_wrong_makes_rows_not_an_end(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    driver = OddDriver(fault)
+    monkeypatch.setattr(registry, "find", lambda device: driver)
+    summary = flow.run_campaign(sweep, folder=tmp_path / "odd", devices=["sim-edgetpu-usb3"])
+    assert (summary.ok, summary.failed) == (0, 6)
+
+
+def test_a_resume_keeps_the_environment_and_adds_up_the_time(sweep: Sweep, tmp_path: Path) -> None:
+    folder = tmp_path / "campaign"
+    flow.run_campaign(sweep, folder=folder, devices=["cpu"])
+    first = read_campaign(folder).meta
+    flow.run_campaign(sweep, folder=folder, devices=["sim-edgetpu-pcie"])
+    flow.run_campaign(sweep, folder=folder, devices=["sim-edgetpu-pcie"])
+    second = read_campaign(folder).meta
+    assert second["environment"] == first["environment"]
+    assert len(second["resumed_in"]) == 1
+    assert second["timing"]["timed_s"] == first["timing"]["timed_s"] > 0
+    assert second["timing"]["wall_s"] > first["timing"]["wall_s"]
+
+
 def test_nothing_to_do_the_second_time_but_failures_on_request(sweep: Sweep, campaign: Path) -> None:
     before = (campaign / "runs.csv").read_bytes()
     again = flow.run_campaign(sweep, folder=campaign)
@@ -157,7 +208,8 @@ def test_expand_and_build_agree_on_sizes(sweep: Sweep, tmp_path: Path) -> None:
         assert abs(artifact.file_bytes - int(str(sizes[spec.spec_id]))) <= 2048
 
 
-def test_a_model_beyond_two_gibibytes_is_a_failed_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["cpu", "sim-edgetpu-pcie"])
+def test_a_model_beyond_two_gibibytes_is_a_failed_row(tmp_path: Path, device: str) -> None:
     text = """
     name = "large"
     devices = ["cpu"]
@@ -170,7 +222,7 @@ def test_a_model_beyond_two_gibibytes_is_a_failed_row(tmp_path: Path) -> None:
     input = 64
     output = 10
     """
-    summary = flow.run_campaign(parse_sweep(text, source="large.toml"), folder=tmp_path / "large")
+    summary = flow.run_campaign(parse_sweep(text, source="large.toml"), folder=tmp_path / "large", devices=[device])
     assert (summary.ok, summary.failed) == (0, 1)
     error = runs(tmp_path / "large").error.item()
     assert error.startswith("build")

@@ -179,7 +179,9 @@ def _mean(judged: pd.DataFrame, both: pd.DataFrame) -> Estimate:
     """Geometric mean of the speed-ups of points, with the wider of the intervals between points and between rounds."""
     between_points = log_t_interval(judged["speedup"].to_numpy(), "ratio")
     sides = [_round_means(both, side) for side in ("base", "new")]
-    if between_points.low is None or between_points.high is None or all(side.size == 0 for side in sides):
+    if all(side.size == 0 for side in sides):  # simulated points are exact, and so is their mean
+        return Estimate(value=between_points.value, low=between_points.value, high=between_points.value, unit="ratio")
+    if between_points.low is None or between_points.high is None:
         return between_points
     if any(side.size < 2 for side in sides):  # one round can't tell a busy hour from a slower model
         return Estimate(value=between_points.value, low=None, high=None, unit="ratio")

@@ -67,6 +67,8 @@ def roofline(points: pd.DataFrame, roofs: Mapping[str, Sequence[Mapping[str, obj
             continue
         parts.append(_under_roofs(group, own))
         notes += _missing_precisions(str(label), group, own)
+    failed = int((points["status"] == "failed").sum()) if "status" in points.columns else 0
+    notes += [f"{failed} failed point{'s are' if failed > 1 else ' is'} left out"] if failed else []
     made = pd.concat(parts, ignore_index=True) if parts else _no_points(table)
     known = {label: own for label, own in given.items() if own}
     return RooflineResult(points=_mark_binding(made), roofs=known, notes=tuple(notes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pandas as pd
 
@@ -14,6 +14,8 @@ from paraedge.analyze.table import good, numbers, require_columns
 from paraedge.core.errors import BadInput, short
 
 Direction = Literal["higher is better", "lower is better"]
+_Named: TypeAlias = "tuple[pd.DataFrame, str]"
+
 LOWER_ENDINGS = ("_ms", "_us", "_ns", "_s", "_seconds")
 LOWER_WORDS = ("latency", "time", "duration")
 MIXED_COLUMNS = ("device", "threads", "kernels", "precision", "origin")
@@ -57,6 +59,8 @@ class SpeedupResult:
 def direction_of(metric: str) -> Direction:
     """Rates (`..._per_s`) and everything else point up; latencies and times (`..._ms`, `latency`, ...) point down."""
     name = metric.lower()
+    if name.startswith(("s_per_", "ms_per_", "us_per_", "ns_per_", "latency_per_", "time_per_")):
+        return "lower is better"
     if "_per_" in name or name.endswith(("gops", "flops", "throughput", "fps")):
         return "higher is better"
     if name.endswith(LOWER_ENDINGS) or any(word in name.split("_") for word in LOWER_WORDS):
@@ -83,7 +87,7 @@ def speedup(
     named = ((base, base_name), (new, new_name))
     sides = [_one_row_a_key(table, keys, metric, name, notes) for table, name in named]
     left, right = (side.rename(columns={metric: name}) for side, name in zip(sides, ("base", "new"), strict=True))
-    _check_kinds(left, right, keys, (base_name, new_name))
+    _check_kinds(left, right, keys, named)
     left = left.drop(columns=[name for name in ("new", "speedup", "_merge") if name in left.columns])
     joined = left.merge(right[[*keys, "new"]], on=list(keys), how="outer", indicator=True)
     matched = joined[joined["_merge"] == "both"].drop(columns="_merge")
@@ -140,12 +144,23 @@ def _one_row_a_key(table: pd.DataFrame, keys: Sequence[str], metric: str, name: 
     return groups.first().assign(**{metric: middle}).reset_index()
 
 
-def _check_kinds(left: pd.DataFrame, right: pd.DataFrame, keys: Sequence[str], names: tuple[str, str]) -> None:
+def _check_kinds(left: pd.DataFrame, right: pd.DataFrame, keys: Sequence[str], named: tuple[_Named, _Named]) -> None:
     for key in keys:
         kinds = [pd.api.types.is_numeric_dtype(side[key]) for side in (left, right)]
         if kinds[0] != kinds[1] and len(left) and len(right):
-            text = names[0] if kinds[1] else names[1]
+            text = named[0 if kinds[1] else 1][1]
             raise BadInput(f"column {key!r} holds text in {text} and numbers in the other; they can't match")
+    _refuse_mixed_origins(named)
+
+
+def _refuse_mixed_origins(named: tuple[_Named, _Named]) -> None:
+    """One mean over measured and simulated rows would be neither."""
+    for table, name in named:
+        origins = sorted(good(table)["origin"].dropna().astype(str).unique()) if "origin" in table.columns else []
+        if len(origins) > 1:
+            raise BadInput(
+                f"{name} holds {' and '.join(origins)} rows; choose one, as with --base-where origin={origins[0]}"
+            )
 
 
 def _why_none(sides: Sequence[pd.DataFrame], keys: Sequence[str], names: tuple[str, str]) -> str:

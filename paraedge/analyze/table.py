@@ -34,7 +34,9 @@ def load_table(path: Path) -> pd.DataFrame:
         path = path / RUNS_FILE
     table = _read_csv(path, _separator(path))
     if is_campaign(table):
-        whole = table["status"].isin(["ok", "failed"])  # a line torn by a kill has none
+        torn = not path.read_bytes().endswith(b"\n")  # by a kill, or still being written: its numbers may be cut short
+        table = table.iloc[:-1] if torn else table
+        whole = table["status"].isin(["ok", "failed"])
         return last_attempts(table[whole].reset_index(drop=True))
     return table
 

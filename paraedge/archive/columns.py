@@ -89,7 +89,7 @@ RESULT: tuple[Column, ...] = (
     _integer("activation_bytes", "bytes", "all tensors that are not constants, for a whole batch"),
     _integer("input_bytes", "bytes", "inputs of a whole batch"),
     _integer("output_bytes", "bytes", "outputs of a whole batch"),
-    _integer("file_bytes", "bytes", "size of the model file, or its estimate where none was written"),
+    _integer("file_bytes", "bytes", "size of the model file; empty where none was written"),
     _integer("on_chip_bytes", "bytes", "parameters cached on the device, as it stores them"),
     _integer("off_chip_bytes", "bytes", "parameters streamed to the device in every invoke, as it stores them"),
     _text("placement", "whose word the placement is: `compiler` or `estimated`"),

@@ -165,7 +165,11 @@ def _print_summary(summary: RunSummary, devices: list[dict[str, object]]) -> Non
     before = f"; {summary.done_before} were done before" if summary.done_before else ""
     table(devices)
     say()
-    say(f"{summary.ok} rows ok, {summary.failed} failed in {duration(summary.wall_s)}{timed}{before}")
+    if summary.ok or summary.failed:
+        new = "new rows" if summary.done_before else "rows"
+        say(f"{summary.ok} {new} ok, {summary.failed} failed in {duration(summary.wall_s)}{timed}{before}")
+    else:
+        say(f"nothing left to do: all {summary.done_before} rows were done before")
     for name in ("runs.csv", "samples.csv", "meta.json"):
         say(f"  {summary.folder / name}")
     say(f"next: paraedge report {summary.folder}")

@@ -38,7 +38,7 @@ def predict(
         typer.Option("--device", "-d", metavar="D", help="A simulated device, or a hardware file of yours (.toml)."),
     ],
     why: Annotated[
-        bool, typer.Option("--why", help="Say for each layer where it is placed, why, and what it costs.")
+        bool, typer.Option("--why", help="Say which term rules, what spilled and costs, what is on the CPU.")
     ] = False,
     json: JsonOption = False,
 ) -> None:

@@ -38,13 +38,22 @@ def _loaded() -> dict[str, Driver | Absence]:
 @functools.cache
 def present() -> dict[str, tuple[Driver, DeviceInfo]]:
     """Devices that are here, by id."""
-    return {info.id: (driver, info) for driver in drivers() for info in driver.probe() if isinstance(info, DeviceInfo)}
+    return {info.id: (driver, info) for driver, info in _probed() if isinstance(info, DeviceInfo)}
 
 
 def absent() -> tuple[Absence, ...]:
     """Devices that drivers know of and that are not here, with the reason and the remedy."""
-    missing = [info for driver in drivers() for info in driver.probe() if isinstance(info, Absence)]
-    return (*missing, *broken())
+    return (*(info for _, info in _probed() if isinstance(info, Absence)), *broken())
+
+
+def _probed() -> list[tuple[Driver, DeviceInfo | Absence]]:
+    found: list[tuple[Driver, DeviceInfo | Absence]] = []
+    for driver in drivers():
+        try:
+            found += [(driver, info) for info in driver.probe()]
+        except Exception as error:  # as above: one driver's trouble is its own
+            found.append((driver, Absence(id=driver.name, reason=short(f"its driver could not look: {error!r}"))))
+    return found
 
 
 def find(device: str) -> Driver:

@@ -83,7 +83,8 @@ def _warm_up(invoke: Invoke, settings: MeasureSettings, clock: Clock, beat: Call
         if spent_ns >= limit_ns:
             return single_ns, done
         # never far beyond the limit: what is left of it in invokes, at most twice the last run
-        count = max(1, min(2 * count, math.ceil((limit_ns - spent_ns) / single_ns)))
+        # and no run so long that it would pass for silence
+        count = max(1, min(2 * count, math.ceil(min(limit_ns - spent_ns, BEAT_NS) / single_ns)))
 
 
 def _calibrate(invoke: Invoke, single_ns: float, settings: MeasureSettings, clock: Clock) -> tuple[int, int]:

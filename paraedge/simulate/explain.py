@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Prediction
+from paraedge.simulate.mappable import EDGETPU_OP
 from paraedge.simulate.shapes import MIB
 
 TERM_NAMES = {
@@ -25,6 +26,11 @@ def explain(prediction: Prediction, graph: LayerGraph) -> list[str]:
         return [
             f"No op of {graph.name!r} can run on the Edge TPU, so there is no latency to give.",
             *_cpu(prediction, graph),
+        ]
+    if any(layer.custom_code == EDGETPU_OP for layer in graph.layers):
+        return [
+            f"{graph.name!r} is compiled for the Edge TPU, and what its executable does is not timed: "
+            "predict the file that it was compiled from."
         ]
     sentences = [_ruling_term(prediction)]
     if placement.off_chip:
