@@ -15,7 +15,9 @@ from paraedge.analyze.speedup import direction_of, speedup
 from paraedge.core.errors import BadInput
 
 rows = st.lists(
-    st.tuples(st.integers(1, 4), st.integers(1, 3), st.one_of(st.none(), st.floats(0.0, 1e3))), min_size=1, max_size=25
+    st.tuples(st.integers(1, 4), st.integers(1, 3), st.one_of(st.none(), st.just(0.0), st.floats(1e-9, 1e3))),
+    min_size=1,
+    max_size=25,
 )
 
 
