@@ -253,7 +253,8 @@ def _as_values(items: Iterable[Any]) -> Iterator[ParamValue]:
 def _hint(word: object, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(word, names, n=1) if isinstance(word, str) else []
-    return f": did you mean {near[0]!r}?" if near else f": one of {', '.join(names)}"
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    return f": {guess}One of {', '.join(names)}" if near else f": one of {', '.join(names)}"
 
 
 def _toml(value: object) -> str:

@@ -72,7 +72,7 @@ def test_progress_on_a_terminal_is_a_bar_with_the_point_rate_and_time_left(sweep
     assert child.communicate(timeout=60)[0]
     text = shown.decode(errors="replace")
     assert "4/4" in text
-    assert "points/s" in text
+    assert "rows/s" in text
     assert " left" in text
 
 
@@ -124,4 +124,4 @@ def test_the_rate_is_that_of_late() -> None:
         text = rate.text(
             Progress(done=done, total=1100, label="", device="", round=1, status="ok", elapsed_s=elapsed_s)
         )
-    assert text == "1 points/s, 1 min 00 s left"
+    assert text == "1 rows/s, 1 min 00 s left"

@@ -40,7 +40,10 @@ def weights(
     where: WhereOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Least squares on standardised values: how much each hyperparameter weighs, with R2 and 95 % intervals."""
+    """Least squares on standardised values: how much each hyperparameter weighs, with R2 and 95 % intervals.
+
+    The intervals are robust to heteroscedasticity (HC3), so they differ from those of plain least squares.
+    """
     from paraedge.analyze.weights import weights as fit
 
     rows = _rows(source, where)

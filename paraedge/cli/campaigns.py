@@ -80,7 +80,10 @@ def build(
     if json:
         emit_json_list(rows)
     else:
-        table(rows)
+        written = list(rows)
+        table(written)
+        failed = sum(row["status"] == "failed" for row in written)
+        note(f"{len(written) - failed} models written to {out}, {failed} failed")
 
 
 def _load(name: str, yes: bool) -> Sweep:

@@ -26,13 +26,13 @@ RATE_WINDOW_S = 20.0
 
 
 class Rate:
-    """Points a second of late, and what is left at that rate. Models grow along a grid, so the past misleads."""
+    """Rows a second of late, and what is left at that rate. Models grow along a grid, so the past misleads."""
 
     def __init__(self) -> None:
         self._past: collections.deque[tuple[float, int]] = collections.deque()
 
     def text(self, now: Progress) -> str:
-        """`3.2 points/s, 2 min 30 s left`; unknown until there are two points."""
+        """`3.2 rows/s, 2 min 30 s left`; unknown until there are two rows."""
         past = self._past
         if not past or now.elapsed_s - past[-1][0] >= RATE_STEP_S:
             past.append((now.elapsed_s, now.done))
@@ -40,8 +40,8 @@ class Rate:
             past.popleft()
         seconds, done = now.elapsed_s - past[0][0], now.done - past[0][1]
         if done <= 0 or seconds <= 0:
-            return "? points/s, ? left"
-        return f"{done / seconds:.3g} points/s, {duration((now.total - now.done) * seconds / done)} left"
+            return "? rows/s, ? left"
+        return f"{done / seconds:.3g} rows/s, {duration((now.total - now.done) * seconds / done)} left"
 
 
 @contextlib.contextmanager
