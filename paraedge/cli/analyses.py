@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from paraedge.analyze.roofline import RooflineResult
     from paraedge.analyze.weights import WeightsGroup
 
-app = typer.Typer(help="Numbers from a campaign, or from any CSV with named columns.", rich_markup_mode=None)
+app = typer.Typer(
+    help="Numbers from a campaign, or from any CSV with named columns.",
+    epilog=example("paraedge analyze weights results/quick --features layer,node,batch --log2"),
+    rich_markup_mode=None,
+)
 
 TableArgument: TypeAlias = Annotated[
     str, typer.Argument(metavar="CAMPAIGN|CSV", help="A campaign's folder, or any CSV.")
