@@ -161,9 +161,9 @@ def _values(generator: np.random.Generator, shape: tuple[int, ...], dtype: Any) 
     kind = np.dtype(dtype)
     if kind in (np.dtype(np.int8), np.dtype(np.uint8)):
         limits = np.iinfo(kind)
-        return generator.integers(limits.min, limits.max + 1, size=shape, dtype=dtype)
+        return np.asarray(generator.integers(limits.min, limits.max + 1, size=shape, dtype=dtype))
     if kind.kind == "f":
-        return generator.uniform(-1.0, 1.0, size=shape).astype(kind)
+        return np.asarray(generator.uniform(-1.0, 1.0, size=shape), dtype=kind)
     return np.zeros(shape, kind)
 
 
