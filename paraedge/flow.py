@@ -24,15 +24,12 @@ from paraedge.models.conv_stack import ConvStackParams
 from paraedge.models.matmul import MatmulParams
 from paraedge.progress import Listener, Progress, RunSummary, Tally
 from paraedge.sweep import Sweep
+from paraedge.tflite.estimate import FILE_BYTES_LIMIT
 
 __all__ = [
     "Artifact", "Listener", "Progress", "RunSummary", "build_models", "expand", "find_targets", "measure_roofs",
     "prepare", "run_campaign",
 ]  # fmt: skip
-
-
-LARGEST_FILE_BYTES = 2**31
-"""Where a FlatBuffer ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +200,7 @@ def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prep
         graph = models.build_graph(dataclasses.replace(spec, batch=1) if looped and spec.batch != 1 else spec)
     except BadInput as error:
         return Prepared(spec=spec, graph=None, job=Failure(stage="build", error="BadInput", message=str(error)))
-    if graph.weight_bytes >= LARGEST_FILE_BYTES:  # no device gets what can't be written
+    if graph.weight_bytes >= FILE_BYTES_LIMIT:  # no device gets what can't be written
         message = f"{graph.weight_bytes / 2**30:.2f} GiB of weights; a FlatBuffer ends at 2 GiB"
         return Prepared(spec=spec, graph=graph, job=Failure(stage="build", error="TooLarge", message=message))
     try:

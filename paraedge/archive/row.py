@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from paraedge.archive.columns import TERMS
 from paraedge.core.device import Origin, Target
 from paraedge.core.errors import short
 from paraedge.core.graph import LayerGraph
+from paraedge.core.median import median_ranks
 from paraedge.core.outcome import Block, Measurement, Outcome, Placement, Prediction
 from paraedge.core.spec import ModelSpec, ParamValue
 
@@ -21,9 +21,6 @@ Key: TypeAlias = "tuple[str, str, int | None, str | None, int]"
 
 Cell: TypeAlias = "int | float | str | None"
 """A value of a column; None is an empty cell."""
-
-TAIL_PER_MILLE = 25
-"""Probability outside a 95 % interval, on each side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,22 +121,10 @@ def parameter_cell(value: ParamValue) -> Cell:
 def median_interval(ordered: Sequence[float]) -> tuple[float, float] | None:
     """95 % interval of the median of independent samples, given in ascending order; None below 6 of them.
 
-    From order statistics: exact for every continuous distribution, coverage at least 95 % (David and Nagaraja,
-    Order Statistics, section 7.1).
+    From order statistics, see `core.median`.
     """
-    rank = _interval_rank(len(ordered))
-    return (ordered[rank - 1], ordered[-rank]) if rank else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _interval_rank(count: int) -> int:
-    """The largest k with P(Binomial(count, 1/2) < k) <= 2.5 %, 0 where there is none; in exact integers."""
-    limit, term, total, rank = 2**count * TAIL_PER_MILLE // 1000, 1, 0, 0
-    while total + term <= limit:
-        total += term
-        term = term * (count - rank) // (rank + 1)
-        rank += 1
-    return rank
+    ranks = median_ranks(len(ordered))
+    return (ordered[ranks[0]], ordered[ranks[1]]) if ranks else None
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

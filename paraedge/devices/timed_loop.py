@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import functools
 import gc
 import itertools
 import math
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from paraedge.core.device import MeasureSettings
+from paraedge.core.median import median_ranks
 from paraedge.core.outcome import Block, StopReason
 
 Clock: TypeAlias = Callable[[], int]
@@ -28,9 +28,6 @@ FEWEST_BLOCKS = 3
 
 BLOCKS_A_LENGTH = 500
 """After so many blocks the next ones are twice as long, and so on: every block is a line on disk."""
-
-EXACT_COUNT = 1000
-"""Up to so many values the ranks of the median's interval are computed exactly; 0.5**1075 is no longer a number."""
 
 BEAT_NS = 1_000_000_000
 """The watcher is told that we live about this often, so that a long measurement isn't taken for a hang."""
@@ -160,26 +157,6 @@ def relative_half_width(latencies: list[float]) -> float:
     median = latencies[middle] if len(latencies) % 2 else (latencies[middle - 1] + latencies[middle]) / 2
     low, high = latencies[ranks[0]], latencies[ranks[1]]
     return (high - low) / (2 * median) if median > 0 else math.inf
-
-
-@functools.cache
-def median_ranks(count: int) -> tuple[int, int] | None:
-    """Indices (from 0) of the order statistics that bound the median of `count` values at 95 % confidence or more.
-
-    Needs no assumption on the distribution: the number of values below the median is binomial(count, 1/2). None below
-    6 values, where even the extremes cover less. Source: Conover, Practical Nonparametric Statistics, section 3.2.
-    """
-    if count > EXACT_COUNT:  # the normal approximation is within a rank here
-        low = math.floor((count - 1.96 * math.sqrt(count)) / 2) - 1
-        return low, count - 1 - low
-    term, tail, low = 0.5**count, 0.0, -1
-    for successes in range(count // 2):
-        tail += term
-        if tail > 0.025:
-            break
-        low = successes
-        term *= (count - successes) / (successes + 1)
-    return None if low < 0 else (low, count - 1 - low)
 
 
 @contextlib.contextmanager

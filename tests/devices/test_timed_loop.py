@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from paraedge.core.device import MeasureSettings
+from paraedge.core.median import median_ranks
 from paraedge.devices.timed_loop import (
     BLOCKS_A_LENGTH,
     FEWEST_BLOCKS,
     Timing,
-    median_ranks,
     relative_half_width,
     time_invokes,
 )
