@@ -38,6 +38,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def hardware(session: nox.Session) -> None:
+    """Try the Edge TPUs that are attached: `nox -s hardware`, for their owner; docs/edgetpu.md says what it needs."""
+    session.install(".[test]")
+    session.run("pytest", "tests/hardware", "-s", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the suite itself costs: benchmarks/ (minutes)."""
     session.install(".[test]")

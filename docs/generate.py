@@ -1,7 +1,8 @@
 """Compare what the docs say with what the program does, or with `--write` write it anew. Exit code 1: they differ.
 
-Two texts are made: `docs/cli.md` from the commands' help, and the README's transcript, a block of lines that begin with
-`$ paraedge`, by running them in an empty folder. Numbers differ from run to run; all else has to be the same.
+Three texts are made: `docs/cli.md` from the commands' help, the tables of `docs/archive.md` from the columns, and the
+README's transcript, a block of lines that begin with `$ paraedge`, by running them in an empty folder. Its numbers
+differ from run to run; all else has to be the same.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = REPOSITORY / "README.md"
 REFERENCE = REPOSITORY / "docs" / "cli.md"
+ARCHIVE = REPOSITORY / "docs" / "archive.md"
+TABLE = re.compile(r"(?<=<!-- columns: )(\w+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 TRANSCRIPT = re.compile(r"(?<=```console\n)\$ paraedge .*?(?=```)", re.DOTALL)
 DURATION = re.compile(r"\d+ (?:h \d+ min|min \d+ s|s)\b")
 NUMBER = re.compile(r"\d[\d.]*(?:e[-+]?\d+)?")
@@ -51,6 +54,16 @@ def reference() -> str:
     return markdown(app)
 
 
+def archive_tables(old: str) -> str:
+    """`old` with its tables of columns as they are now."""
+    from paraedge.archive import columns
+
+    def table(found: re.Match[str]) -> str:
+        return found[1] + found[2] + columns.markdown_table(getattr(columns, found[1]))
+
+    return TABLE.sub(table, old)
+
+
 def compare(name: str, old: list[str], new: list[str]) -> bool:
     """Whether both are the same; says where they are not."""
     lines = difflib.unified_diff(old, new, f"{name} as written", f"{name} as it is", lineterm="")
@@ -65,13 +78,16 @@ def main() -> None:
     if found is None:
         raise SystemExit("README.md has no transcript: a ```console block that begins with `$ paraedge`")
     transcript = run_transcript(found.group())
+    archive = ARCHIVE.read_text(encoding="utf-8")
     if "--write" in sys.argv[1:]:
         README.write_text(readme.replace(found.group(), transcript), encoding="utf-8")
         REFERENCE.write_text(reference(), encoding="utf-8")
+        ARCHIVE.write_text(archive_tables(archive), encoding="utf-8")
         return
     same = compare("README.md", masked(found.group()), masked(transcript))
     written = REFERENCE.read_text(encoding="utf-8")
     same &= compare("docs/cli.md", written.splitlines(), reference().splitlines())
+    same &= compare("docs/archive.md", archive.splitlines(), archive_tables(archive).splitlines())
     if not same:
         raise SystemExit("\nthe docs and the program differ; `nox -s docs -- --write` writes them anew")
 

@@ -63,5 +63,6 @@ SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "timeout_s": _POSITIVE,
     "memory_mb": _COUNT,
     "seed": (_is_seed, "a whole number, 0 or more"),
+    "allow_cpu_ops": (lambda value: type(value) is bool, "true or false"),
 }
 """The keys of [measure] that are MeasureSettings' fields: what is good, in code and in words."""

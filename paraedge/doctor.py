@@ -12,15 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from paraedge.devices import edgetpu_host
+from paraedge.devices.edgetpu_host import CORAL_APT, Attached
+
 Status: TypeAlias = Literal["ok", "warn", "missing", "info"]
 
-USB_IDS = {("1a6e", "089a"): "not yet initialised", ("18d1", "9302"): "initialised"}
-"""USB ids of the Edge TPU before and after its firmware is loaded (libedgetpu, driver/usb)."""
-
-USB2_MBIT_PER_S = 480
-"""Speed of a USB 2 port; a USB 3 port says 5000 or more."""
-
-CORAL_APT = "https://coral.ai/docs/accelerator/get-started/#1-install-the-edge-tpu-runtime"
 COMPILER_PAGE = "https://coral.ai/docs/edgetpu/compiler/#download"
 
 
@@ -147,7 +143,7 @@ def edgetpu_compiler(host: Host) -> Iterable[Finding]:
 
 def libedgetpu(host: Host) -> Iterable[Finding]:
     """The Edge TPU's runtime. Only looked up: a wrong version would take this process down with it."""
-    library = host.find_library("edgetpu")
+    library = edgetpu_host.find_library(host.find_library, host.environment)
     if library:
         yield Finding(check="libedgetpu", status="ok", found=library)
     else:
@@ -157,48 +153,45 @@ def libedgetpu(host: Host) -> Iterable[Finding]:
         )  # fmt: skip
 
 
-def usb_edgetpu(host: Host) -> Iterable[Finding]:
-    """Edge TPUs on USB and the speed of their ports."""
-    folder = host.root / "sys/bus/usb/devices"
-    for device in sorted(folder.glob("*")) if folder.is_dir() else []:
-        ids = (host.read(device / "idVendor") or "", host.read(device / "idProduct") or "")
-        if ids in USB_IDS:
-            yield _port(device.name, USB_IDS[ids], host.read(device / "speed"))
+def edgetpus(host: Host) -> Iterable[Finding]:
+    """Edge TPUs on PCIe and USB with the speed of their links; one line where there is none at all."""
+    found = edgetpu_host.find_attached(host.root)
+    yield from (_stick(one) if one.bus == "USB" else _module(one) for one in found)
+    if not found:
+        yield Finding(
+            check="Edge TPU", status="missing", found="none on USB (1a6e:089a, 18d1:9302) and no /dev/apex_*",
+            remedy="plug one in; until then the devices `sim-edgetpu-...` predict one, labelled simulated",
+        )  # fmt: skip
 
 
-def _port(name: str, state: str, speed: str | None) -> Finding:
-    text = f"Edge TPU at USB {name}, {state}, {speed or 'unknown'} Mbit/s"
-    if speed is None or not speed.replace(".", "").isdigit():
-        return Finding(check="USB Edge TPU", status="info", found=text)
-    if float(speed) > USB2_MBIT_PER_S:
-        return Finding(check="USB Edge TPU", status="ok", found=text)
+def _stick(device: Attached) -> Finding:
+    speed = device.usb_mbit_per_s
+    state = "initialised" if device.ready else "not yet initialised"
+    text = f"Edge TPU at USB {device.port}, {state}, {'unknown' if speed is None else speed} Mbit/s"
+    if speed is None or speed > edgetpu_host.USB2_MBIT_PER_S:
+        return Finding(check="USB Edge TPU", status="info" if speed is None else "ok", found=text)
     return Finding(
         check="USB Edge TPU", status="warn", found=f"{text}: a USB 2 port or cable, transfers take far longer",
         remedy="plug it into a USB 3 port (blue, or marked SS) with the cable it came with",
     )  # fmt: skip
 
 
-def pcie_edgetpu(host: Host) -> Iterable[Finding]:
-    """Edge TPUs on PCIe: the gasket driver makes /dev/apex_0 and on."""
-    folder = host.root / "dev"
-    nodes = sorted(folder.glob("apex_*")) if folder.is_dir() else []
-    for node in nodes:
-        if os.access(node, os.R_OK | os.W_OK):
-            yield Finding(check="PCIe Edge TPU", status="ok", found=f"/dev/{node.name}")
-        else:
-            yield Finding(
-                check="PCIe Edge TPU", status="warn", found=f"/dev/{node.name} may not be opened by this user",
-                remedy='sudo usermod -aG apex "$USER"   and log in again',
-            )  # fmt: skip
-
-
-def any_edgetpu(host: Host) -> Iterable[Finding]:
-    """One line where there is no Edge TPU at all."""
-    if not [*usb_edgetpu(host), *pcie_edgetpu(host)]:
-        yield Finding(
-            check="Edge TPU", status="missing", found="none on USB (1a6e:089a, 18d1:9302) and no /dev/apex_*",
-            remedy="plug one in; until then the devices `sim-edgetpu-...` predict one, labelled simulated",
+def _module(device: Attached) -> Finding:
+    check, node = "PCIe Edge TPU", f"/dev/{device.port}"
+    if not device.ready:
+        return Finding(
+            check=check, status="warn", found=f"{node} may not be opened by this user",
+            remedy='sudo usermod -aG apex "$USER"   and log in again',
         )  # fmt: skip
+    link = device.pcie
+    if link is None or link.mbit_per_s is None or link.most_mbit_per_s is None:
+        return Finding(check=check, status="ok", found=node)
+    if link.mbit_per_s >= link.most_mbit_per_s:
+        return Finding(check=check, status="ok", found=f"{node}, link {link}")
+    return Finding(
+        check=check, status="warn", found=f"{node}, link {link}: transfers take longer",
+        remedy="seat the module again, try another slot, and turn off PCIe power saving (pcie_aspm=off)",
+    )  # fmt: skip
 
 
 def governor(host: Host) -> Iterable[Finding]:
@@ -233,8 +226,7 @@ def vulkan(host: Host) -> Iterable[Finding]:
 
 
 CHECKS: tuple[Callable[[Host], Iterable[Finding]], ...] = (
-    litert, tflite_runtime, pycoral, edgetpu_compiler, libedgetpu, usb_edgetpu, pcie_edgetpu, any_edgetpu, governor,
-    tensorflow, vulkan,
+    litert, tflite_runtime, pycoral, edgetpu_compiler, libedgetpu, edgetpus, governor, tensorflow, vulkan,
 )  # fmt: skip
 
 

@@ -59,8 +59,8 @@ def run_campaign(
     targets = find_targets(sweep, devices or sweep.devices)
     specs = list(sweep.points())
     with contextlib.ExitStack() as held:
-        for device in sorted({target.device for driver, target in targets if driver.isolated}):
-            held.enter_context(run.device_lock(device))
+        for name in sorted({registry.lock_name(target.device) for driver, target in targets if driver.isolated}):
+            held.enter_context(run.device_lock(name))
         book = held.enter_context(open_archive(sweep, specs, folder))
         work = held.enter_context(work_folder())
         visits = list(plan(sweep, specs, targets, book, retry_failed=retry_failed))
@@ -170,7 +170,9 @@ def describe_outcome(visit: Visit, ready: Prepared, outcome: Outcome, book: Arch
         origin=registry.info(visit.target.device).origin,
         batch_mode=visit.driver.batch_mode,
         attempt=book.next_attempt(key_of(ready.spec, visit.target, visit.round)),
-        file_bytes=ready.file_bytes,
+        file_bytes=None if ready.artifact is None else ready.artifact.file_bytes,
+        placement=None if ready.artifact is None else ready.artifact.placement,
+        compiler=None if ready.artifact is None else ready.artifact.compiler,
     )
 
 
@@ -183,18 +185,18 @@ class Prepared:
     job: Job | Failure
 
     @property
-    def file_bytes(self) -> int | None:
-        """Size of the model file, or None where none was written."""
-        return self.job.artifact.file_bytes if isinstance(self.job, Job) and self.job.artifact else None
+    def artifact(self) -> Artifact | None:
+        """The model file, or None where none was written."""
+        return self.job.artifact if isinstance(self.job, Job) else None
 
     def discard(self) -> None:
         """Delete the model file, if there is one."""
-        if isinstance(self.job, Job) and self.job.artifact:
-            self.job.artifact.path.unlink(missing_ok=True)
+        if self.artifact is not None:
+            self.artifact.path.unlink(missing_ok=True)
 
 
 def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prepared:
-    """Make the graph and, where the driver needs a file, the artifact; a looping device gets a batch of one."""
+    """Make the graph and the file that the driver needs; a looping device gets a batch of one."""
     looped = driver.batch_mode == "looped"
     try:
         graph = models.build_graph(dataclasses.replace(spec, batch=1) if looped and spec.batch != 1 else spec)
@@ -209,7 +211,11 @@ def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prep
         reason = f"its driver failed: {error!r}"
     if reason is not None:
         return Prepared(spec=spec, graph=graph, job=Failure(stage="load", error="Unsupported", message=reason))
-    artifact = build.build_artifact(spec, graph, work) if driver.needs_file else None
+    artifact: Artifact | Failure | None = None
+    if getattr(driver, "needs_compiled", False):  # a third party's driver may not say
+        artifact = build.build_compiled(spec, graph, work)
+    elif driver.needs_file:
+        artifact = build.build_artifact(spec, graph, work)
     if isinstance(artifact, Failure):
         return Prepared(spec=spec, graph=graph, job=artifact)
     return Prepared(spec=spec, graph=graph, job=Job(spec=spec, graph=graph, artifact=artifact))

@@ -28,7 +28,9 @@ node = {{ min = 32, max = 64, times = 2 }}
 output = 10
 """
 LEAVES = [
-    ["run"], ["expand"], ["build"], ["devices"], ["doctor"], ["inspect"], ["predict"], ["report"], ["compare"],
+    ["run"], ["expand"], ["build"], ["compile"], ["devices"], ["doctor"], ["inspect"], ["predict"], ["report"],
+    ["compare"], ["calibrate"], ["validate"],
+    ["edgetpu", "run"], ["edgetpu", "selftest"], ["edgetpu", "diagnose"],
     ["analyze", "roofline"], ["analyze", "weights"], ["analyze", "speedup"], ["analyze", "heatmap"],
 ]  # fmt: skip
 

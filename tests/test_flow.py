@@ -13,19 +13,21 @@ from typing import cast
 
 import pandas as pd
 import pytest
+from compiler_stand_in import VERSION, Attempt, compiled_twin, report_text, write_compiler
 
-from paraedge import flow
+from paraedge import flow, models
 from paraedge.archive import read_campaign
 from paraedge.build import scratch
-from paraedge.core.device import Origin, Target
+from paraedge.core.device import MeasureSettings, Origin, Target
 from paraedge.core.errors import BadCampaign, DeviceBusy, DeviceMissing
 from paraedge.core.graph import LayerGraph
-from paraedge.core.outcome import Measurement
+from paraedge.core.outcome import Job, Measurement, Outcome
 from paraedge.devices import registry
 from paraedge.devices.driver import Session
 from paraedge.devices.simulated import SimulatedDriver
 from paraedge.run import device_lock
 from paraedge.sweep import Sweep, parse_sweep
+from paraedge.tflite import read_packages
 
 TEXT = """
 name = "flow"
@@ -44,6 +46,17 @@ batch = [1, 3]
 family = "matmul"
 n = 16
 precision = ["int8", "float32"]
+"""
+
+ONE_POINT = """
+name = "one"
+devices = ["sim-edgetpu-usb3"]
+[[grid]]
+family = "fc"
+layer = 2
+node = 16
+input = 8
+output = 4
 """
 
 
@@ -138,6 +151,68 @@ class OddDriver(SimulatedDriver):
         info = dataclasses.replace(session.info, origin=Origin.MEASURED)
         odd = Measurement(device=info, blocks=(), stop_reason="simulated")
         return cast(Session, SimpleNamespace(info=info, sample=lambda *_: odd, roofs=lambda *_: (), close=lambda: None))
+
+
+class CompiledDriver(SimulatedDriver):
+    """Needs compiled files, as a real Edge TPU does; its session sees what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(needs_compiled=True)
+
+    def open(self, target: Target) -> Session:
+        session = super().open(target)
+
+        def sample(job: Job, settings: MeasureSettings) -> Outcome:
+            assert job.artifact is not None
+            assert job.artifact.path.name.endswith("_edgetpu.tflite")
+            assert [file.name for file in job.artifact.path.parent.iterdir()] == [job.artifact.path.name]
+            assert sum(package.cached_bytes for package in read_packages(job.artifact.path)) == 4321
+            return session.sample(job, settings)
+
+        return cast(
+            Session, SimpleNamespace(info=session.info, sample=sample, roofs=session.roofs, close=session.close)
+        )
+
+
+def test_a_driver_that_needs_compiled_files_gets_them_and_rows_have_the_compilers_placement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = parse_sweep(ONE_POINT, source="one.toml")
+    graph = models.build_graph(next(iter(sweep.points())))
+    twin = compiled_twin(graph, on_cpu=(2,), cached_bytes=4321)
+    program = write_compiler(tmp_path / "c", Attempt(text=report_text(), files={"model_edgetpu.tflite": twin}))
+    monkeypatch.setenv("PARAEDGE_EDGETPU_COMPILER", str(program))
+    monkeypatch.setenv("PARAEDGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "find", lambda device: CompiledDriver())
+    flow.run_campaign(sweep, folder=tmp_path / "out", devices=["sim-edgetpu-usb3"])
+    row = runs(tmp_path / "out").iloc[0]
+    assert (row.status, row.placement, row.compiler) == ("ok", "compiler", VERSION)
+    assert (row.on_chip_bytes, row.off_chip_bytes) == (4321, 0)
+    assert row.placed == "on_chip=0-1 on_cpu=2"
+    assert row.file_bytes == len(twin)
+
+
+@pytest.mark.parametrize("attempt", [None, Attempt(text="Model not quantized", exit=1), Attempt(signal="SIGSEGV")])
+def test_what_cannot_be_compiled_is_a_row_of_stage_compile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempt: Attempt | None
+) -> None:
+    monkeypatch.setenv("PARAEDGE_CACHE", str(tmp_path / "cache"))
+    program = tmp_path / "nowhere" if attempt is None else write_compiler(tmp_path / "c", attempt)
+    monkeypatch.setenv("PARAEDGE_EDGETPU_COMPILER", str(program))
+    monkeypatch.setattr(registry, "find", lambda device: CompiledDriver())
+    sweep = parse_sweep(ONE_POINT, source="one.toml")
+    summary = flow.run_campaign(sweep, folder=tmp_path / "out", devices=["sim-edgetpu-usb3"])
+    assert (summary.ok, summary.failed) == (0, 1)
+    error = runs(tmp_path / "out").error.item()
+    named = "NoCompiler" if attempt is None else "Crashed: SIGSEGV" if attempt.signal else "NotQuantized"
+    assert error.startswith(f"compile: {named}: ")
+
+
+def test_a_simulated_point_is_estimated_and_has_no_compiler(campaign: Path) -> None:
+    table = runs(campaign)
+    simulated = table.query("device == 'sim-edgetpu-usb3' and status == 'ok'")
+    assert set(simulated.placement) == {"estimated"}
+    assert table.compiler.isna().all()
 
 
 @pytest.mark.parametrize("fault", ["why_not", "measurement"])

@@ -109,7 +109,7 @@ WRONG = [
     ("grid = []", "has no grid"),
     ("grid = 3", "grid = 3: must be one or more tables"),
     ("[grid]\nn = 1", "grid = .*must be one or more tables"),
-    ("[[grid]]\nn = 1", r"grid\[1\].family is missing: one of fc, cnn, conv_stack, matmul"),
+    ("[[grid]]\nn = 1", r"grid\[1\].family is missing: one of fc, cnn, conv_stack, matmul, zoo"),
     ('[[grid]]\nfamily = "matmull"\nn = 1', r"grid\[1\].family = 'matmull': unknown: did you mean 'matmul'\?"),
     ("[[grid]]\nfamily = 3", r"grid\[1\].family = 3: unknown"),
     (MATMUL, r"grid\[1\].n is missing"),
@@ -251,6 +251,7 @@ def test_a_folder_does_not_hide_a_shipped_sweep(tmp_path: Path, monkeypatch: pyt
         ("multi-tpu-conv", 72),
         ("multi-tpu-fc", 64),
         ("matmul", 5),
+        ("zoo", 6),
         ("smoke", 4),
     ],
 )

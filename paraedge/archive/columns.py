@@ -38,7 +38,7 @@ def _number(name: str, unit: str, meaning: str) -> Column:
 POINT: tuple[Column, ...] = (
     _text("run_id", "`r` and 15 hexadecimal digits, from the key and the attempt; joins samples.csv", filled=True),
     _text("spec_id", "`s` and 15 hexadecimal digits of the SHA-256 of the spec's canonical JSON", filled=True),
-    _text("family", "generator of the model: `fc`, `cnn`, `conv_stack`, `matmul`", filled=True),
+    _text("family", "generator of the model: `fc`, `cnn`, `conv_stack`, `matmul`, `zoo`", filled=True),
 )
 """Columns before the parameters."""
 
@@ -49,13 +49,15 @@ PARAMETERS: tuple[Column, ...] = (
     _text("widths", "fc: units of each layer, in place of `layer` and `node`, as `512x512x10`"),
     _text("kind", "cnn: `residual` or `bottleneck`"),
     _integer("block", "blocks", "cnn: blocks in each of the four groups"),
-    _text("blocks", "cnn: blocks of each group, in place of `block`, as `3-4-6-3`"),
+    _text("blocks", "cnn: blocks of each group, in place of `block`, as `3x4x6x3`"),
     _integer("filter", "filters", "cnn: filters of the first group; conv_stack: filters of a convolution"),
-    _integer("image", "pixels", "cnn, conv_stack: height and width of the input"),
+    _integer("image", "pixels", "cnn, conv_stack, zoo: height and width of the input; zoo: empty is the published"),
     _integer("channel", "channels", "conv_stack: channels of the input"),
     _integer("kernel", "pixels", "conv_stack: height and width of a kernel"),
-    _integer("output", "units", "fc, cnn: units of the last layer"),
+    _integer("output", "units", "fc, cnn, zoo: units of the last layer"),
     _integer("n", "units", "matmul: rows and columns of the weights"),
+    _text("model", "zoo: which network"),
+    _integer("width", "percent", "zoo: filters in percent of the published network's"),
 )
 """Parameters of the built-in families. runs.csv has those of its sweep, a third party's family brings its own."""
 
@@ -93,7 +95,8 @@ RESULT: tuple[Column, ...] = (
     _integer("on_chip_bytes", "bytes", "parameters cached on the device, as it stores them"),
     _integer("off_chip_bytes", "bytes", "parameters streamed to the device in every invoke, as it stores them"),
     _text("placement", "whose word the placement is: `compiler` or `estimated`"),
-    _text("placed", "layers by index, as `on_chip=0-2 off_chip=3 on_cpu=4`"),
+    _text("placed", "layers by index, as `on_chip=0-2 off_chip=3 on_cpu=4`; `on_device=0-3` if only bytes are known"),
+    _text("compiler", "version of the edgetpu_compiler that made the file; empty where it is not compiled"),
     _number("gops_per_s", "1e9 operations/s", "2 x `macs` by `latency_median_ms`"),
     _number("examples_per_s", "examples/s", "`batch` by `latency_median_ms`"),
     _number("temperature_c", "degrees Celsius", "of the device at the end of the visit, where it can be read"),
@@ -110,6 +113,9 @@ RESULT: tuple[Column, ...] = (
     _text("error", "of a failed row, as `stage: error: signal: message`"),
 )  # fmt: skip
 """Columns after the parameters."""
+
+ADDED = frozenset({"compiler"})
+"""Columns that campaigns of earlier releases lack: read as empty, and added to a campaign that is resumed."""
 
 SAMPLES: tuple[Column, ...] = (
     _text("run_id", "joins runs.csv", filled=True),

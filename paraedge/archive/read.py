@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paraedge.archive.columns import POINT, RESULT, SAMPLES, Column, names, parameter_column
+from paraedge.archive.columns import ADDED, POINT, RESULT, SAMPLES, Column, names, parameter_column
 from paraedge.archive.lines import check, header_of, parse, whole_lines
 from paraedge.archive.meta import META, read_meta
 from paraedge.archive.repair import RUNS, SAMPLES_FILE
@@ -60,6 +60,7 @@ def read_campaign(folder: Path) -> Campaign:
     if not data:
         raise BadCampaign(f"{folder / RUNS} is empty: no run has been written yet; `paraedge run` goes on with it")
     attempts = _table(data, _columns(data, folder / RUNS), folder / RUNS)
+    attempts = attempts.assign(**dict.fromkeys(sorted(ADDED - {*attempts.columns})))
     runs = attempts.drop_duplicates(subset=list(KEY), keep="last").reset_index(drop=True)
     return Campaign(name=str(meta["name"]), folder=folder, runs=runs, attempts=attempts, meta=meta)
 
@@ -75,7 +76,7 @@ def _columns(data: bytes, path: Path) -> tuple[Column, ...]:
     """The columns by the file's header: ours in their order, and between them the parameters of its sweep."""
     header = header_of(data)
     fixed = {column.name: column for column in (*POINT, *RESULT)}
-    missing = [name for name in fixed if name not in header]
+    missing = [name for name in fixed if name not in header and name not in ADDED]
     if missing or len(set(header)) != len(header):
         what = f"lacks {', '.join(missing[:5])}" if missing else "names a column twice"
         raise BadCampaign(f"{path}: line 1 is not the header of a campaign: it {what}")

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paraedge.archive.columns import SAMPLES, names
-from paraedge.archive.lines import csv_line, parse, replace_file, temporary_path
+from paraedge.archive.columns import ADDED, SAMPLES, names
+from paraedge.archive.lines import csv_line, header_of, parse, replace_file, temporary_path
 from paraedge.archive.row import Key
 from paraedge.core.errors import BadCampaign
 
@@ -32,11 +32,12 @@ def repair(folder: Path, header: Sequence[str]) -> list[RunLine]:
     """Make both tables whole, under the folder's lock, and return the runs in order of the file.
 
     A torn last line goes; samples whose run has no line go; the last runs whose samples are not all there (the machine
-    died before the disk had them) go, to be measured again. Nothing is rewritten where nothing is wrong, and a kill in
-    between leaves a folder that the next repair mends. Raises BadCampaign for a line that no kill explains.
+    died before the disk had them) go, to be measured again; columns that an earlier release didn't have come, empty.
+    Nothing is rewritten where nothing is wrong, and a kill in between leaves a folder that the next repair mends.
+    Raises BadCampaign for a line that no kill explains.
     """
     runs, samples = folder / RUNS, folder / SAMPLES_FILE
-    data = _mend_end(runs, header)
+    data = _with_added(_mend_end(runs, header), header, runs)
     lines = list(run_lines(data, header, runs))
     _mend_end(samples, names(SAMPLES), stream=True)
     counts = _count_samples(samples)
@@ -49,6 +50,17 @@ def repair(folder: Path, header: Sequence[str]) -> list[RunLine]:
     if not known.issuperset(counts):
         _remove_orphans(samples, known)
     return lines
+
+
+def _with_added(data: bytes, header: Sequence[str], path: Path) -> bytes:
+    """`data` with the columns of ADDED that its header lacks, also on disk."""
+    found = header_of(data)
+    if list(found) == list(header) or list(found) != [name for name in header if name in found or name not in ADDED]:
+        return data
+    rows = [dict(zip(found, row, strict=True)) for row in parse(data, found, path)]
+    whole = csv_line(header) + "".join(csv_line(map(row.get, header)) for row in rows)
+    replace_file(path, whole.encode())
+    return whole.encode()
 
 
 def run_lines(data: bytes, header: Sequence[str], path: Path) -> Iterator[RunLine]:

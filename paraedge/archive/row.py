@@ -55,18 +55,20 @@ def make_row(
     graph: LayerGraph | None = None,
     file_bytes: int | None = None,
     placement: Placement | None = None,
+    compiler: str | None = None,
 ) -> Row:
     """The row of one attempt at `spec` on `target`.
 
     graph: what one invoke computes, of batch 1 where `batch_mode` is `looped`; None leaves its cells empty.
-    origin, batch_mode: the driver's. placement: the simulated one is taken from the outcome where this is None.
+    origin, batch_mode: the driver's. placement: of a compiled model, whose `compiler` has this version; where it is
+    None, a simulated one is taken from the outcome.
     Raises ValueError for a measurement without samples and for one of another origin than `origin`.
     """
     key: Key = (spec.spec_id, target.device, target.threads, target.kernels, round)
     identity = run_id(key, attempt)
     invokes = spec.batch if batch_mode == "looped" else 1
     cells = {"run_id": identity, "file_bytes": file_bytes, **_spec_cells(spec), **_target_cells(target)}
-    cells.update(batch_mode=batch_mode, origin=origin.value, round=round, attempt=attempt)
+    cells.update(compiler=compiler, batch_mode=batch_mode, origin=origin.value, round=round, attempt=attempt)
     if graph is not None:
         cells.update(_graph_cells(graph, invokes))
     if isinstance(outcome, Measurement):
@@ -210,7 +212,9 @@ def _rates(cells: Mapping[str, Cell], batch: int) -> dict[str, Cell]:
 
 
 def _placement_cells(placement: Placement) -> dict[str, Cell]:
-    groups = {"on_chip": placement.on_chip, "off_chip": placement.off_chip, "on_cpu": placement.on_cpu}
+    known = placement.on_chip is not None and placement.off_chip is not None
+    groups = {"on_chip": placement.on_chip, "off_chip": placement.off_chip} if known else {}
+    groups |= {"on_cpu": placement.on_cpu} if known else {"on_device": placement.on_device, "on_cpu": placement.on_cpu}
     parts = [f"{name}={_ranges(layers)}" for name, layers in groups.items() if layers]
     return {
         "placement": placement.source,

@@ -226,7 +226,7 @@ def _own_meta(folder: Path, name: str, text: str, parameters: Sequence[str]) -> 
             f"{folder} holds {name!r} as it was before the sweep file was edited ({difference}); "
             "choose another folder, restore the sweep or delete the folder"
         )
-    return meta
+    return {**meta, "columns": new_meta(name, text, parameters)["columns"]}
 
 
 def _first_difference(old: str, new: str) -> str | None:

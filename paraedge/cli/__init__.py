@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from paraedge import __version__
-from paraedge.cli import analyses, campaigns, machine, model, reports
+from paraedge.cli import analyses, calibrate, campaigns, edgetpu, machine, model, predict, reports
+from paraedge.cli.compile import compile_models
 from paraedge.cli.group import AppGroup
 from paraedge.cli.options import example
 
@@ -47,10 +48,16 @@ app.command(epilog=example("paraedge run quick", "paraedge run my.toml -d cpu -d
 )
 app.command(epilog=example("paraedge expand paradnn-fc"))(campaigns.expand)
 app.command(epilog=example("paraedge build smoke -o models"))(campaigns.build)
+app.command(name="compile", epilog=example("paraedge compile mobilenet.tflite -o compiled"))(compile_models)
 app.command(epilog=example("paraedge devices --json"))(machine.devices)
 app.command(epilog=example("paraedge doctor"))(machine.doctor)
 app.command(epilog=example("paraedge inspect mobilenet.tflite"))(model.inspect)
-app.command(epilog=example("paraedge predict mobilenet.tflite --device sim-edgetpu-usb3 --why"))(model.predict)
+app.command(epilog=example("paraedge predict mobilenet.tflite --device sim-edgetpu-usb3 --why"))(predict.predict)
+app.command(epilog=example("paraedge calibrate results/mine --base sim-edgetpu-usb3 -o my-host.toml"))(
+    calibrate.calibrate
+)
+app.command(epilog=example("paraedge validate --data published"))(calibrate.validate)
+app.add_typer(edgetpu.app, name="edgetpu")
 app.add_typer(analyses.app, name="analyze")
 app.command(epilog=example("paraedge report results/quick", "paraedge report results/a results/b --out both"))(
     reports.report

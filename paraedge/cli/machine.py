@@ -37,14 +37,7 @@ def devices(json: JsonOption = False) -> None:
 
 def _without_driver() -> list[Absence]:
     """Devices that a user may look for and that no driver offers yet."""
-    return [
-        Absence(
-            id="edgetpu",
-            reason="no driver for real Edge TPUs yet; the sim-edgetpu devices answer in its place, labelled simulated",
-            remedy="paraedge doctor tells whether one is attached and its runtime installed",
-        ),
-        Absence(id="gpu", reason="no driver for GPUs yet"),
-    ]
+    return [Absence(id="gpu", reason="no driver for GPUs yet")]
 
 
 def doctor(json: JsonOption = False) -> None:

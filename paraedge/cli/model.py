@@ -1,67 +1,34 @@
-"""`inspect` and `predict`: what is in a model file, and what an Edge TPU would make of it."""
+"""`inspect`: what is in a model file."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
+from paraedge.cli.compiled import packages_json, print_packages
 from paraedge.cli.options import JsonOption, ModelArgument
 from paraedge.cli.output import cell, emit_json, quantity_bytes, say, table
-from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
-from paraedge.core.outcome import Prediction
 
 
 def inspect(model: ModelArgument, json: JsonOption = False) -> None:
     """List a model's ops with shapes, MACs, bytes and intensity.
 
-    MACs are empty for ops that are unknown, custom ones among them.
+    MACs are empty for ops that are unknown, custom ones among them. Of a model compiled for the Edge TPU, also what the
+    compiler put into it: bytes cached, streamed and sent at each inference, for each executable.
     """
-    from paraedge.tflite import read_graph
+    from paraedge.tflite import read_graph, read_packages
 
-    graph = read_graph(model)
+    graph, packages = read_graph(model), read_packages(model)
     ops = [_op(graph, number) for number in range(len(graph.layers))]
     totals = _totals(graph)
     if json:
         sides = {"inputs": _tensors(graph, graph.inputs), "outputs": _tensors(graph, graph.outputs)}
-        emit_json({"model": model, "file_bytes": model.stat().st_size, **sides, "ops": ops, "totals": totals})
+        compiled = {"edgetpu": packages_json(packages, graph)} if packages else {}
+        content = {**sides, **compiled, "ops": ops, "totals": totals}
+        emit_json({"model": model, "file_bytes": model.stat().st_size, **content})
         return
+    if packages:
+        print_packages(packages, graph)
     table(map(_op_for_people, ops))
     _print_totals(totals)
-
-
-def predict(
-    model: ModelArgument,
-    device: Annotated[
-        str,
-        typer.Option("--device", "-d", metavar="D", help="A simulated device, or a hardware file of yours (.toml)."),
-    ],
-    why: Annotated[
-        bool, typer.Option("--why", help="Say which term rules, what spilled and costs, what is on the CPU.")
-    ] = False,
-    json: JsonOption = False,
-) -> None:
-    """Predict a model's latency on a simulated device.
-
-    The latency of one invoke and the terms that it is made of. Ops that can't be mapped are placed on the CPU; what
-    can't be timed is named, and the latency is then a lower bound.
-    """
-    from paraedge import simulate
-    from paraedge.tflite import read_graph
-
-    if device not in simulate.hardware_names() and not device.endswith(".toml"):
-        raise BadInput(f"{device!r} is not a simulated device; there are: {', '.join(simulate.hardware_names())}")
-    graph = read_graph(model)
-    hardware = simulate.load_hardware(device)
-    prediction = simulate.predict(graph, hardware)
-    reasons = simulate.explain(prediction, graph) if why else None
-    if json:
-        emit_json(_prediction_json(str(model), prediction, reasons))
-    else:
-        _print_prediction(str(model), prediction)
-        for line in reasons or ():
-            say(str(line))
 
 
 def _op(graph: LayerGraph, number: int) -> dict[str, object]:
@@ -142,49 +109,3 @@ def _print_totals(totals: dict[str, object]) -> None:
     unknown = totals["unknown_ops"]
     if isinstance(unknown, list) and unknown:
         say(f"{'MACs unknown for':<17} {', '.join(unknown)}")
-
-
-def _prediction_json(model: str, prediction: Prediction, reasons: object) -> dict[str, object]:
-    placement = prediction.placement
-    why = {} if reasons is None else {"why": reasons}
-    return {
-        "model": model,
-        "device": prediction.device,
-        "origin": "simulated",
-        "latency_ms": prediction.latency_ms if placement.on_device else None,
-        "first_ms": prediction.first_ms,
-        "terms": prediction.terms,
-        "untimed": prediction.untimed,
-        "instruction_bytes": prediction.instruction_bytes,
-        "link_bytes": prediction.link_bytes,
-        "placement": {
-            **vars_of(placement),
-            "layers_on_device": len(placement.on_device),
-            "layers_on_cpu": len(placement.on_cpu),
-        },
-        **why,
-    }
-
-
-def vars_of(value: object) -> dict[str, object]:
-    """The fields of a dataclass, unconverted."""
-    import dataclasses
-
-    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}  # type: ignore[arg-type]
-
-
-def _print_prediction(model: str, prediction: Prediction) -> None:
-    placement = prediction.placement
-    bound = "at least " if prediction.untimed else ""
-    latency = f"{bound}{prediction.latency_ms:.4g} ms an invoke" if placement.on_device else "no op can run on it"
-    say(f"{model} on {prediction.device} (simulated): {latency}")
-    for name, value in prediction.terms.items():
-        share = 100 * value / prediction.latency_ms if prediction.latency_ms else 0.0
-        say(f"  {name:<16} {value:10.4f}  {share:5.1f} %")
-    if prediction.first_ms is not None:
-        say(f"first invoke {prediction.first_ms:.4g} ms, cached parameters uploaded")
-    say(f"{len(placement.on_device)} ops on the device, {len(placement.on_cpu)} on the CPU ({placement.source})")
-    on_chip, streamed = quantity_bytes(placement.on_chip_bytes), quantity_bytes(placement.off_chip_bytes)
-    say(f"parameters on chip {on_chip}, streamed {streamed}")
-    for gap in prediction.untimed:
-        say(f"not timed: {gap}")

@@ -34,7 +34,10 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceInfo:
-    """A device as its driver found it. Unknown is None."""
+    """A device as its driver found it. Unknown is None.
+
+    port: where it is plugged in, the same however devices are numbered; its lock is taken on it.
+    """
 
     id: str
     origin: Origin
@@ -45,6 +48,7 @@ class DeviceInfo:
     runtime: str | None = None
     runtime_version: str | None = None
     host: str | None = None
+    port: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +70,7 @@ class MeasureSettings:
     warm_up_s: time of untimed invokes before. min_blocks, block_ms: at least so many blocks, each at least so long.
     max_invokes: a cap on timed invokes (None: no cap); min_blocks still holds.
     timeout_s: longest silence of a child. memory_mb: limit of a child's memory (None: no limit of ours).
+    allow_cpu_ops: measure a compiled model on an accelerator though some of its ops are left on the CPU.
     """
 
     rounds: int = 3
@@ -78,6 +83,7 @@ class MeasureSettings:
     timeout_s: float = 120.0
     memory_mb: int | None = None
     seed: int = 0
+    allow_cpu_ops: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

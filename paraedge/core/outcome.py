@@ -16,31 +16,37 @@ StopReason: TypeAlias = Literal["precision", "time_budget", "max_invokes", "simu
 
 
 @dataclass(frozen=True, kw_only=True)
-class Artifact:
-    """A model file: where it is, its size and SHA-256 (None where nobody asked), and how it was made."""
-
-    path: Path
-    file_bytes: int
-    recipe: str
-    sha256: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Placement:
     """Which layers run where. `source` says whether that is the compiler's word or an estimate.
 
     on_device, on_chip, off_chip and on_cpu are layer indices of the graph; on_chip and off_chip divide those
-    on_device that have parameters. Bytes are of the parameters, padded as the device stores them.
+    on_device that have parameters, and are None where the compiler tells only the bytes. Bytes are of the parameters,
+    padded as the device stores them. reasons: why a layer is on the CPU.
     """
 
     source: Literal["compiler", "estimated"]
     on_device: tuple[int, ...]
     on_cpu: tuple[int, ...]
-    on_chip: tuple[int, ...]
-    off_chip: tuple[int, ...]
+    on_chip: tuple[int, ...] | None
+    off_chip: tuple[int, ...] | None
     on_chip_bytes: int
     off_chip_bytes: int
     reasons: Mapping[int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A model file: where it is, its size and SHA-256 (None where nobody asked), and how it was made.
+
+    compiler, placement: version of the edgetpu_compiler that made it, and what it put where; None if not compiled.
+    """
+
+    path: Path
+    file_bytes: int
+    recipe: str
+    sha256: str | None = None
+    compiler: str | None = None
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,8 @@ class Prediction:
     """A simulated latency of one invoke and the terms that add up to it, in milliseconds.
 
     terms: `compute_ms`, `weights_ms`, `input_ms`, `output_ms`, `instructions_ms`, `overhead_ms`, `cpu_ms`.
+    low_ms, high_ms: 90 % interval, from measurements of its regime that were left out of the fit; None where there are
+    none. outside: in which ways the model is unlike any that was measured.
     first_ms: latency of the first invoke, cached parameters uploaded. untimed: ops that can't be timed, by name, with
     the reason; where there are any, `latency_ms` leaves them out and is a lower bound.
     """
@@ -58,6 +66,10 @@ class Prediction:
     terms: Mapping[str, float]
     placement: Placement
     untimed: tuple[str, ...] = ()
+    low_ms: float | None = None
+    high_ms: float | None = None
+    regime: str | None = None
+    outside: tuple[str, ...] = ()
     instruction_bytes: int | None = None
     link_bytes: int | None = None
 

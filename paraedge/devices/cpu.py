@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from paraedge.core.device import Absence, DeviceInfo, Kernels, MeasureSettings, Origin, Roof, Target
 from paraedge.core.errors import BadInput, DeviceMissing
 from paraedge.core.graph import LayerGraph
-from paraedge.core.outcome import Block, Job, Measurement, Outcome
-from paraedge.devices import host, stage
-from paraedge.devices.timed_loop import time_invokes
+from paraedge.core.outcome import Job, Outcome
+from paraedge.core.window import Window
+from paraedge.devices import host, interpreter
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 KERNELS: tuple[Kernels, ...] = ("xnnpack", "builtin")
 REMEDY = "pip install ai-edge-litert"
-TRANSFERS = 5
-"""Setting the input and getting the output are each timed so often; the median is kept."""
-
-DRIFT = 0.1
-"""A visit whose second half is so much slower or faster than its first carries a warning."""
 
 
 class CpuDriver:
@@ -36,6 +28,7 @@ class CpuDriver:
     name = "cpu"
     isolated = True
     needs_file = True
+    needs_compiled = False
     batch_mode: Literal["native"] = "native"
 
     def probe(self) -> Sequence[DeviceInfo | Absence]:
@@ -64,10 +57,10 @@ class CpuDriver:
     def open(self, target: Target) -> CpuSession:
         """Load LiteRT; raises DeviceMissing where it can't be."""
         try:
-            from ai_edge_litert import interpreter
+            from ai_edge_litert import interpreter as runtime
         except ImportError as error:
             raise DeviceMissing(f"LiteRT can't be loaded: {error}; {REMEDY}") from error
-        return CpuSession(interpreter, target)
+        return CpuSession(runtime, target)
 
 
 class CpuSession:
@@ -82,11 +75,13 @@ class CpuSession:
 
     def sample(self, job: Job, settings: MeasureSettings) -> Outcome:
         """Open the job's file, set seeded input values once, and time invokes."""
-        stage.enter("load")
-        try:
-            return self._sample(job, settings)
-        except Exception as error:  # whatever LiteRT raises of a model is a row
-            return stage.failure(error)
+        return interpreter.sample(lambda: self._load(job), settings, self.info, host.temperature_c)
+
+    def sustain(self, job: Job, settings: MeasureSettings, *, for_s: float, window_s: float) -> Iterator[Window]:
+        """Invoke the job's model without pause; see `interpreter.sustain`."""
+        return interpreter.sustain(
+            lambda: self._load(job), settings, host.temperature_c, for_s=for_s, window_s=window_s
+        )
 
     def roofs(self, probes: Sequence[Job], settings: MeasureSettings) -> tuple[Roof, ...]:
         """Compute roofs and the floor from the probes, bandwidths with numpy; see `cpu_roofs`."""
@@ -96,11 +91,7 @@ class CpuSession:
 
     def outputs(self, job: Job, seed: int = 0) -> list[npt.NDArray[Any]]:
         """The model's outputs of one invoke on the input values that `sample` sets."""
-        model = self._load(job)
-        for index, values in input_values(model, seed):
-            model.set_tensor(index, values)
-        model.invoke()
-        return [model.get_tensor(output["index"]) for output in model.get_output_details()]
+        return interpreter.outputs(lambda: self._load(job), seed)
 
     def close(self) -> None:
         """Nothing is held between samples."""
@@ -115,74 +106,6 @@ class CpuSession:
         )
         model.allocate_tensors()
         return model
-
-    def _sample(self, job: Job, settings: MeasureSettings) -> Measurement:
-        begin = time.perf_counter_ns()
-        model = self._load(job)
-        open_ns = time.perf_counter_ns() - begin
-        stage.enter("run")
-        inputs = input_values(model, settings.seed)
-        set_ns = _median_ns(lambda: [model.set_tensor(index, values) for index, values in inputs])
-        begin = time.perf_counter_ns()
-        model.invoke()
-        first_ns = time.perf_counter_ns() - begin
-        stage.alive()
-        timing = time_invokes(model.invoke, settings, beat=stage.alive)
-        outputs = [output["index"] for output in model.get_output_details()]
-        get_ns = _median_ns(lambda: [model.get_tensor(index) for index in outputs])
-        return Measurement(
-            device=self.info,
-            blocks=timing.blocks,
-            stop_reason=timing.stop_reason,
-            open_ns=open_ns,
-            first_ns=first_ns,
-            set_ns=set_ns,
-            get_ns=get_ns,
-            warm_up_invokes=timing.warm_up_invokes,
-            temperature_c=host.temperature_c(),
-            warnings=_warnings(timing.blocks),
-        )
-
-
-def input_values(model: Any, seed: int) -> list[tuple[int, npt.NDArray[Any]]]:
-    """(tensor index, values) for each input: the same for the same model and seed.
-
-    int8 and uint8 over their whole range, floats uniform in [-1, 1); other types, which are mostly indices, zero.
-    """
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
-    return [(int(i["index"]), _values(generator, tuple(i["shape"]), i["dtype"])) for i in model.get_input_details()]
-
-
-def _values(generator: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
-    import numpy as np
-
-    kind = np.dtype(dtype)
-    if kind in (np.dtype(np.int8), np.dtype(np.uint8)):
-        limits = np.iinfo(kind)
-        return np.asarray(generator.integers(limits.min, limits.max + 1, size=shape, dtype=dtype))
-    if kind.kind == "f":
-        return np.asarray(generator.uniform(-1.0, 1.0, size=shape), dtype=kind)
-    return np.zeros(shape, kind)
-
-
-def _median_ns(transfer: Callable[[], object]) -> int:
-    durations = []
-    for _ in range(TRANSFERS):
-        begin = time.perf_counter_ns()
-        transfer()
-        durations.append(time.perf_counter_ns() - begin)
-    return int(statistics.median(durations))
-
-
-def _warnings(blocks: Sequence[Block]) -> tuple[str, ...]:
-    latencies = [block.duration_ns / block.invokes for block in blocks]
-    half = len(latencies) // 2
-    if half < 5:
-        return ()
-    change = statistics.median(latencies[-half:]) / statistics.median(latencies[:half]) - 1
-    return (f"latency drifted by {change:+.0%} within the visit",) if abs(change) > DRIFT else ()
 
 
 def _info(details: dict[str, str]) -> DeviceInfo:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol, cast
 
 from paraedge.core.device import Absence, DeviceInfo, MeasureSettings, Roof, Target
+from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Job, Outcome
+from paraedge.core.window import Window
 
 
 class Session(Protocol):
@@ -28,17 +30,35 @@ class Session(Protocol):
         ...
 
 
+class Sustainer(Protocol):
+    """A session's `sustain`: invokes a job's model without pause for `for_s`, and tells of each `window_s`."""
+
+    def __call__(self, job: Job, settings: MeasureSettings, *, for_s: float, window_s: float) -> Iterator[Window]:
+        """Raises what goes wrong with the model."""
+        ...
+
+
+def sustainer(session: Session) -> Sustainer:
+    """The session's `sustain`, which a third party's need not have; raises BadInput."""
+    found = getattr(session, "sustain", None)
+    if found is None:
+        raise BadInput(f"{session.info.id} can't be measured without pause; take cpu or an edgetpu")
+    return cast(Sustainer, found)
+
+
 class Driver(Protocol):
     """Knows one family of devices. Cheap to import and to make: nothing heavy is loaded before `open`.
 
     isolated: the session runs in a fresh child interpreter (every measured device).
     needs_file: a job must carry an artifact; otherwise its graph is enough and no file is written.
+    needs_compiled: that artifact must be compiled by edgetpu_compiler.
     batch_mode: `native` puts the batch into the leading dimension, `looped` invokes that often.
     """
 
     name: str
     isolated: bool
     needs_file: bool
+    needs_compiled: bool
     batch_mode: str
 
     def probe(self) -> Sequence[DeviceInfo | Absence]:

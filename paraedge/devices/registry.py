@@ -71,3 +71,8 @@ def info(device: str) -> DeviceInfo:
     """What the driver says of `device`; raises DeviceMissing."""
     find(device)
     return present()[device][1]
+
+
+def lock_name(device: str) -> str:
+    """What the lock of `device` is called: by its port, which stays when devices are numbered anew, else by its id."""
+    return info(device).port or device

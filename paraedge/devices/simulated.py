@@ -9,11 +9,11 @@ from typing import Literal
 from paraedge.core.device import Absence, DeviceInfo, MeasureSettings, Origin, Roof, Target
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Block, Failure, Job, Measurement, Outcome
-from paraedge.simulate.hardware import Hardware, hardware_names, load_hardware, user_hardware
+from paraedge.devices.quantized import why_not_quantized
+from paraedge.simulate.constants import Hardware
+from paraedge.simulate.hardware import hardware_names, load_hardware, user_hardware
 from paraedge.simulate.predict import predict
 from paraedge.simulate.roofs import roofs
-
-QUANTIZED = frozenset({"int8", "uint8"})
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class SimulatedDriver:
     name: str = "simulated"
     isolated: bool = False
     needs_file: bool = False
+    needs_compiled: bool = False
     batch_mode: Literal["looped"] = "looped"
 
     def probe(self) -> Sequence[DeviceInfo | Absence]:
@@ -72,12 +73,8 @@ class SimulatedDriver:
         return (Target(device=device),)
 
     def why_not(self, graph: LayerGraph, target: Target) -> str | None:
-        """A float model has no place on the Edge TPU; a model without any int8 or uint8 value can't be mapped."""
-        made = [graph.tensors[i].dtype for layer in graph.layers for i in layer.outputs if 0 <= i < len(graph.tensors)]
-        if any(dtype in QUANTIZED for dtype in made) or any(layer.op == "CUSTOM" for layer in graph.layers):
-            return None
-        kinds = ", ".join(sorted(set(made))) or "no values"
-        return f"the Edge TPU needs an int8 model; {graph.name!r} has {kinds}"
+        """A float model has no place on the Edge TPU."""
+        return why_not_quantized(graph)
 
     def open(self, target: Target) -> SimulatedSession:
         """Read the hardware file; raises BadInput where there is none of this name."""

@@ -42,6 +42,10 @@ def current() -> Stage:
 
 
 def failure(error: BaseException) -> Failure:
-    """The failure that `error` is at the current stage; its text is cut, LiteRT has put a whole model into one."""
+    """The failure that `error` is at the current stage; its text is cut, LiteRT has put a whole model into one.
+
+    An error that is a process's death has its signal's name as `signal`.
+    """
     text = short(error) or ("an allocation failed" if isinstance(error, MemoryError) else "no message")
-    return Failure(stage=_State.stage, error=type(error).__name__, message=text)
+    signal = getattr(error, "signal", None)
+    return Failure(stage=_State.stage, error=type(error).__name__, message=text, signal=signal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from paraedge.core.errors import BadInput, short
 from paraedge.core.graph import LayerGraph
@@ -13,6 +13,7 @@ from paraedge.models.cnn import CnnParams, build_cnn
 from paraedge.models.conv_stack import ConvStackParams, build_conv_stack
 from paraedge.models.fc import FcParams, build_fc
 from paraedge.models.matmul import MatmulParams, build_matmul
+from paraedge.models.zoo import ZooParams, build_zoo
 
 P = TypeVar("P", bound=Params)
 
@@ -36,13 +37,18 @@ class Family(Generic[P]):
         return self.generate(spec, spec.params)
 
 
-FAMILIES: Mapping[str, Family[FcParams] | Family[CnnParams] | Family[ConvStackParams] | Family[MatmulParams]] = {
+AnyFamily: TypeAlias = (
+    "Family[FcParams] | Family[CnnParams] | Family[ConvStackParams] | Family[MatmulParams] | Family[ZooParams]"
+)
+
+FAMILIES: Mapping[str, AnyFamily] = {
     "fc": Family(name="fc", params=FcParams, generate=build_fc, summary="fully connected layers with ReLU"),
     "cnn": Family(name="cnn", params=CnnParams, generate=build_cnn, summary="residual or bottleneck networks"),
     "conv_stack": Family(
         name="conv_stack", params=ConvStackParams, generate=build_conv_stack, summary="equal convolutions with ReLU"
     ),
     "matmul": Family(name="matmul", params=MatmulParams, generate=build_matmul, summary="one square matrix product"),
+    "zoo": Family(name="zoo", params=ZooParams, generate=build_zoo, summary="MobileNetV1, MobileNetV2, InceptionV3"),
 }
 
 

@@ -15,11 +15,10 @@ from paraedge.core.graph import LayerGraph
 from paraedge.core.spec import ModelSpec, Params
 from paraedge.models.network import Network, Value
 from paraedge.models.params import check_params, choice, count, counts, either
+from paraedge.models.scales import POOLED_LIMIT
 
 EXPANSION = 4
 """Filters of a bottleneck's last convolution, in multiples of its others'."""
-POOLED_LIMIT = 3.0
-"""Where the stem's codes end, in standard deviations: the maximum of nine sums is seldom beyond."""
 MOST_BLOCKS = 1000
 MOST_FILTERS = 2**14
 """So that a bottleneck's 32-fold in the last group is still a possible channel count."""

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from paraedge.core.graph import ConstantWeights, Layer, LayerGraph, OptionValue, Quantization, Tensor
+from paraedge.core.graph import ConstantWeights, Layer, LayerGraph, Quantization, Tensor
 from paraedge.core.spec import ModelSpec, Precision
-from paraedge.models import scales
-from paraedge.models.scales import INPUT_SCALE, RELU_LIMIT, kernel_rows, one_scale, relu_mean_square, weights_and_bias
+from paraedge.models import options, scales
+from paraedge.models.options import Options, Padding
+from paraedge.models.scales import (
+    INPUT_SCALE,
+    RELU_LIMIT,
+    SOFTMAX_SCALE,
+    After,
+    kernel_rows,
+    one_scale,
+    places,
+    weights_and_bias,
+)
 from paraedge.models.versions import LOWEST_VERSION
 
 MAX_POOL_MEAN_SQUARE = 2.55
@@ -56,42 +67,63 @@ class Network:
         return result
 
     def convolution(
-        self, x: Value, filters: int, kernel: int, *, stride: int = 1, activation: str, limit: float = RELU_LIMIT
+        self,
+        x: Value,
+        filters: int,
+        kernel: int | tuple[int, int],
+        *,
+        stride: int = 1,
+        padding: Padding = "SAME",
+        activation: str,
+        limit: float = RELU_LIMIT,
+        variance: float = 1.0,
     ) -> Value:
-        """CONV_2D, `kernel` x `kernel`, same padding, with bias; `limit` says where a ReLU's codes end."""
-        batch, height, width, depth = x.shape
-        shape = (batch, -(-height // stride), -(-width // stride), filters)
-        fan_in = depth * kernel_rows(height, kernel, stride) * kernel_rows(width, kernel, stride)
-        first, name = len(self._tensors), f"conv2d_{len(self._layers)}"
-        weight_rms = 1 / math.sqrt(fan_in * x.mean_square)
-        scale, mean_square, output = scales.after(activation, limit, self._precision)
-        weights = (filters, kernel, kernel, depth)
-        self._tensors += weights_and_bias(name, weights, weight_rms, x.scale, self._precision, self._seed, first)
-        options = _convolution_options(stride, activation)
-        self._append("CONV_2D", (x.tensor_id, first, first + 1), name, shape, options, output)
-        return Value(first + 2, shape, scale, mean_square, activation == "NONE")
+        """CONV_2D with bias; `kernel` is a side, or height and width.
 
-    def max_pool(self, x: Value, size: int, stride: int) -> Value:
-        """MAX_POOL_2D, same padding, of a convolution with ReLU and unit sums; keeps its scale as the op demands."""
-        batch, height, width, depth = x.shape
-        shape = (batch, -(-height // stride), -(-width // stride), depth)
-        options = _pool_options(size, stride)
-        name = f"max_pool_{len(self._layers)}"
-        return self._append_like(x, "MAX_POOL_2D", (x.tensor_id,), name, shape, options, MAX_POOL_MEAN_SQUARE)
+        The sums have the given variance; `limit` says at how many standard deviations a ReLU's codes end.
+        """
+        height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        after = scales.after(activation, limit, self._precision, variance)
+        layer_options = options.convolution(stride, padding, activation)
+        return self._filter(x, "CONV_2D", (filters, height, width, x.shape[3]), stride, padding, layer_options, after)
+
+    def depthwise(self, x: Value, kernel: int, *, stride: int = 1, activation: str) -> Value:
+        """DEPTHWISE_CONV_2D with bias: one `kernel` x `kernel` filter a channel, same padding."""
+        after = scales.after(activation, RELU_LIMIT, self._precision)
+        layer_options = options.depthwise(stride, "SAME", activation)
+        return self._filter(
+            x, "DEPTHWISE_CONV_2D", (1, kernel, kernel, x.shape[3]), stride, "SAME", layer_options, after
+        )
+
+    def max_pool(self, x: Value, size: int, stride: int, padding: Padding = "SAME") -> Value:
+        """MAX_POOL_2D of convolutions with ReLU and unit sums; keeps their scale as the op demands."""
+        return self._pool(x, "MAX_POOL_2D", size, stride, padding, MAX_POOL_MEAN_SQUARE)
+
+    def average_pool(self, x: Value, size: int, stride: int, padding: Padding = "SAME") -> Value:
+        """AVERAGE_POOL_2D, padding left out of the means; keeps the scale of `x` as the op demands."""
+        return self._pool(x, "AVERAGE_POOL_2D", size, stride, padding, MEAN_SHARE * x.mean_square)
+
+    def concatenation(self, parts: Sequence[Value]) -> Value:
+        """CONCATENATION along the channels, of values with equal scales as the op demands of int8."""
+        depth = sum(part.shape[3] for part in parts)
+        mean_square = sum(part.mean_square * part.shape[3] for part in parts) / depth
+        inputs, name = tuple(part.tensor_id for part in parts), f"concatenation_{len(self._layers)}"
+        shape = (*parts[0].shape[:3], depth)
+        return self._append_like(parts[0], "CONCATENATION", inputs, name, shape, options.CONCATENATION, mean_square)
+
+    def add(self, branch: Value, shortcut: Value) -> Value:
+        """ADD without activation of two values that have none either."""
+        variance = branch.mean_square + shortcut.mean_square
+        return self._add(branch, shortcut, "NONE", scales.after("NONE", 0.0, self._precision, variance))
 
     def add_relu(self, branch: Value, shortcut: Value) -> Value:
         """ADD with ReLU of a branch without activation and a shortcut: a projection without one, or a block's input."""
         if shortcut.linear:
             variance = branch.mean_square + shortcut.mean_square
-            limit = RELU_LIMIT * math.sqrt(variance)
-            mean_square = variance * relu_mean_square(self._precision, RELU_LIMIT)
-        else:
-            mean_square = shortcut.mean_square + IDENTITY_GROWTH * branch.mean_square
-            limit = 1.4 * RELU_LIMIT * math.sqrt(mean_square)
-        scale = limit / 255
-        inputs, name = (branch.tensor_id, shortcut.tensor_id), f"add_{len(self._layers)}"
-        self._append("ADD", inputs, name, branch.shape, _ADD_RELU, one_scale(scale, -128))
-        return Value(len(self._tensors) - 1, branch.shape, scale, mean_square, linear=False)
+            return self._add(branch, shortcut, "RELU", scales.after("RELU", RELU_LIMIT, self._precision, variance))
+        mean_square = shortcut.mean_square + IDENTITY_GROWTH * branch.mean_square
+        scale = 1.4 * RELU_LIMIT * math.sqrt(mean_square) / 255
+        return self._add(branch, shortcut, "RELU", After(scale, mean_square, one_scale(scale, -128)))
 
     def image_mean(self, x: Value) -> Value:
         """MEAN over height and width of [batch, height, width, depth], to [batch, depth]."""
@@ -99,7 +131,21 @@ class Network:
         axes = Tensor(name=f"{name}/axes", shape=(2,), dtype="int32", weights=ConstantWeights(values=(1, 2)))
         self._tensors.append(axes)
         shape, inputs = (x.shape[0], x.shape[3]), (x.tensor_id, len(self._tensors) - 1)
-        return self._append_like(x, "MEAN", inputs, name, shape, _MEAN, MEAN_SHARE * x.mean_square)
+        return self._append_like(x, "MEAN", inputs, name, shape, options.MEAN, MEAN_SHARE * x.mean_square)
+
+    def reshape(self, x: Value, shape: tuple[int, ...]) -> Value:
+        """RESHAPE to `shape`, which is a constant input of the op."""
+        name = f"reshape_{len(self._layers)}"
+        wanted = Tensor(name=f"{name}/shape", shape=(len(shape),), dtype="int32", weights=ConstantWeights(values=shape))
+        self._tensors.append(wanted)
+        inputs = (x.tensor_id, len(self._tensors) - 1)
+        return self._append_like(x, "RESHAPE", inputs, name, shape, {"new_shape": shape}, x.mean_square)
+
+    def softmax(self, x: Value) -> Value:
+        """SOFTMAX over the last dimension."""
+        name, quantization = f"softmax_{len(self._layers)}", one_scale(SOFTMAX_SCALE, -128)
+        self._append("SOFTMAX", (x.tensor_id,), name, x.shape, options.SOFTMAX, quantization)
+        return Value(len(self._tensors) - 1, x.shape, SOFTMAX_SCALE, 1 / x.shape[-1], linear=False)
 
     def graph(self, result: Value) -> LayerGraph:
         """What was built, with tensor 0 as its input."""
@@ -111,19 +157,53 @@ class Network:
             outputs=(result.tensor_id,),
         )
 
+    def _filter(
+        self,
+        x: Value,
+        op: str,
+        weights: tuple[int, int, int, int],
+        stride: int,
+        padding: Padding,
+        layer_options: Options,
+        after: After,
+    ) -> Value:
+        batch, height, width, _ = x.shape
+        _, rows, columns, depth = weights
+        per_filter, axis = (1, 3) if op == "DEPTHWISE_CONV_2D" else (depth, 0)
+        fan_in = per_filter * kernel_rows(height, rows, stride, padding) * kernel_rows(width, columns, stride, padding)
+        first, name = len(self._tensors), f"{op.lower().replace('conv_2d', 'conv2d')}_{len(self._layers)}"
+        rms = after.deviation / math.sqrt(fan_in * x.mean_square)
+        self._tensors += weights_and_bias(name, weights, rms, x.scale, self._precision, self._seed, first, axis=axis)
+        shape = (batch, places(height, rows, stride, padding), places(width, columns, stride, padding), weights[axis])
+        self._append(op, (x.tensor_id, first, first + 1), name, shape, layer_options, after.quantization)
+        linear = layer_options["fused_activation_function"] == "NONE"
+        return Value(first + 2, shape, after.scale, after.mean_square, linear)
+
+    def _pool(self, x: Value, op: str, size: int, stride: int, padding: Padding, mean_square: float) -> Value:
+        batch, height, width, depth = x.shape
+        shape = (batch, places(height, size, stride, padding), places(width, size, stride, padding), depth)
+        name = f"{op.lower().removesuffix('_2d')}_{len(self._layers)}"
+        return self._append_like(x, op, (x.tensor_id,), name, shape, options.pool(size, stride, padding), mean_square)
+
+    def _add(self, branch: Value, shortcut: Value, activation: str, after: After) -> Value:
+        inputs, name = (branch.tensor_id, shortcut.tensor_id), f"add_{len(self._layers)}"
+        self._append("ADD", inputs, name, branch.shape, options.add(activation), after.quantization)
+        linear = activation == "NONE"
+        return Value(len(self._tensors) - 1, branch.shape, after.scale, after.mean_square, linear)
+
     def _append(
         self,
         op: str,
         inputs: tuple[int, ...],
         name: str,
         shape: tuple[int, ...],
-        options: dict[str, OptionValue],
+        layer_options: Options,
         quantization: Quantization | None,
     ) -> None:
         self._tensors.append(scales.activation(name, shape, self._precision, quantization))
         version = LOWEST_VERSION[op][self._precision]
         outputs = (len(self._tensors) - 1,)
-        self._layers.append(Layer(op=op, inputs=inputs, outputs=outputs, options=options, version=version))
+        self._layers.append(Layer(op=op, inputs=inputs, outputs=outputs, options=layer_options, version=version))
 
     def _append_like(
         self,
@@ -132,10 +212,10 @@ class Network:
         inputs: tuple[int, ...],
         name: str,
         shape: tuple[int, ...],
-        options: dict[str, OptionValue],
+        layer_options: Options,
         mean_square: float,
     ) -> Value:
-        self._append(op, inputs, name, shape, options, self._tensors[x.tensor_id].quantization)
+        self._append(op, inputs, name, shape, layer_options, self._tensors[x.tensor_id].quantization)
         return Value(len(self._tensors) - 1, shape, x.scale, mean_square, x.linear)
 
 
@@ -146,54 +226,16 @@ def _dense(
     # Kept, since the points of a grid share most of their layers: half a microsecond in place of ten.
     name, (batch, depth) = f"dense_{index}", x.shape
     weight_rms = 1 / math.sqrt(depth * x.mean_square)
-    scale, mean_square, quantization = scales.after(activation, RELU_LIMIT, precision)
+    after = scales.after(activation, RELU_LIMIT, precision)
     tensors = (
         *weights_and_bias(name, (units, depth), weight_rms, x.scale, precision, seed, first),
-        scales.activation(name, (batch, units), precision, quantization),
+        scales.activation(name, (batch, units), precision, after.quantization),
     )
     layer = Layer(
         op="FULLY_CONNECTED",
         inputs=(x.tensor_id, first, first + 1),
         outputs=(first + 2,),
-        options=_dense_options(activation),
+        options=options.dense(activation),
         version=LOWEST_VERSION["FULLY_CONNECTED"][precision],
     )
-    return tensors, layer, Value(first + 2, (batch, units), scale, mean_square, activation == "NONE")
-
-
-_MEAN: dict[str, OptionValue] = {"keep_dims": False}
-_ADD_RELU: dict[str, OptionValue] = {"fused_activation_function": "RELU"}
-
-
-@functools.cache
-def _dense_options(activation: str) -> dict[str, OptionValue]:
-    return {
-        "fused_activation_function": activation,
-        "weights_format": "DEFAULT",
-        "keep_num_dims": False,
-        "asymmetric_quantize_inputs": False,
-    }
-
-
-@functools.cache
-def _convolution_options(stride: int, activation: str) -> dict[str, OptionValue]:
-    return {
-        "padding": "SAME",
-        "stride_w": stride,
-        "stride_h": stride,
-        "fused_activation_function": activation,
-        "dilation_w_factor": 1,
-        "dilation_h_factor": 1,
-    }
-
-
-@functools.cache
-def _pool_options(size: int, stride: int) -> dict[str, OptionValue]:
-    return {
-        "padding": "SAME",
-        "stride_w": stride,
-        "stride_h": stride,
-        "filter_width": size,
-        "filter_height": size,
-        "fused_activation_function": "NONE",
-    }
+    return tensors, layer, Value(first + 2, (batch, units), after.scale, after.mean_square, activation == "NONE")

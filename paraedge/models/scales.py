@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 from paraedge.core.graph import Quantization, SeededWeights, Tensor
 from paraedge.core.spec import Precision
+from paraedge.models.options import Padding
 
 INT8_RMS = math.sqrt((255**2 - 1) / 12)
 """Root mean square of whole numbers drawn uniformly from [-127, 127]."""
@@ -22,19 +24,34 @@ LINEAR_SCALE = 4 / 128
 """Of an op without activation: codes end at four standard deviations."""
 RELU_LIMIT = 2.0
 """Where the codes end after a ReLU, in standard deviations of the sums before it."""
+POOLED_LIMIT = 3.0
+"""The same before a max pool: the maximum of nine sums is seldom beyond."""
+SOFTMAX_SCALE = 1 / 256
+"""Of the output of a SOFTMAX, as TFLite's quantization specification has it."""
 BIAS_SHARE = 0.05
 """Root mean square of the biases, in standard deviations of the sums that they are added to."""
 CHANNEL_PATTERN = (0.8, 0.95, 1.1, 1.2, 1.05, 0.9, 1.0, 0.96)
 """Weight scales of successive channels, in parts of the mean: per channel must mean that they differ."""
 
 
-@functools.cache
-def after(activation: str, limit: float, precision: Precision) -> tuple[float, float, Quantization]:
-    """Scale, E[x^2] and quantization of what follows unit sums."""
+class After(NamedTuple):
+    """What follows sums of a given `deviation`: the scale of its codes, E[x^2] in real units, its quantization."""
+
+    scale: float
+    mean_square: float
+    quantization: Quantization
+    deviation: float = 1.0
+
+
+@functools.lru_cache(maxsize=1024)
+def after(activation: str, limit: float, precision: Precision, variance: float = 1.0) -> After:
+    """What follows sums of the given variance; a ReLU's codes end at `limit` standard deviations."""
+    deviation = math.sqrt(variance)
     if activation == "NONE":
-        return LINEAR_SCALE, 1.0, one_scale(LINEAR_SCALE, 0)
-    scale = limit / 255
-    return scale, relu_mean_square(precision, limit), one_scale(scale, -128)
+        scale = LINEAR_SCALE * deviation
+        return After(scale, variance, one_scale(scale, 0), deviation)
+    scale = limit * deviation / 255
+    return After(scale, variance * relu_mean_square(precision, limit), one_scale(scale, -128), deviation)
 
 
 def relu_mean_square(precision: Precision, limit: float) -> float:
@@ -46,10 +63,17 @@ def relu_mean_square(precision: Precision, limit: float) -> float:
     return 0.5 - above - limit * density + limit * limit * above
 
 
+def places(size: int, kernel: int, stride: int, padding: Padding) -> int:
+    """Outputs along a side of `size`, as TFLite counts them."""
+    return -(-(size if padding == "SAME" else size - kernel + 1) // stride)
+
+
 @functools.lru_cache(maxsize=1024)
-def kernel_rows(size: int, kernel: int, stride: int) -> float:
-    """Mean number of a kernel's rows that lie on the image rather than on its padding; same padding as TFLite's."""
-    out = -(-size // stride)
+def kernel_rows(size: int, kernel: int, stride: int, padding: Padding = "SAME") -> float:
+    """Mean number of a kernel's rows that lie on the image rather than on its padding, which is TFLite's."""
+    if padding == "VALID":
+        return kernel
+    out = places(size, kernel, stride, padding)
     before = max((out - 1) * stride + kernel - size, 0) // 2
     rows = 0
     for row in range(kernel):  # row lies on the image at those outputs o where 0 <= o * stride - before + row < size
@@ -65,28 +89,37 @@ def activation(name: str, shape: tuple[int, ...], precision: Precision, quantiza
 
 
 def weights_and_bias(
-    name: str, shape: tuple[int, ...], rms: float, input_scale: float, precision: Precision, seed: int, stream: int
+    name: str,
+    shape: tuple[int, ...],
+    rms: float,
+    input_scale: float,
+    precision: Precision,
+    seed: int,
+    stream: int,
+    *,
+    axis: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Uniform weights of the real root mean square `rms` and small biases, from streams `stream` and the next.
 
-    int8 weights have one scale, or where they are a convolution's (rank 4) one for each output channel (axis 0);
-    their biases are int32 at the scale of the input times that of the weights.
+    `axis` is that of the output channels: 0, or 3 of a depthwise convolution. int8 weights have one scale, or where
+    they are a convolution's (rank 4) one for each output channel; their biases are int32 at the scale of the input
+    times that of the weights.
     """
-    bias_bound = math.sqrt(3) * BIAS_SHARE
+    bias_bound, channels = math.sqrt(3) * BIAS_SHARE, shape[axis]
     if precision == "float32":
         drawn = SeededWeights(seed=seed, stream=stream, bound=math.sqrt(3) * rms)
         biases = SeededWeights(seed=seed, stream=stream + 1, bound=bias_bound)
-        return _constant(name, "weights", shape, drawn), _constant(name, "bias", shape[:1], biases)
+        return _constant(name, "weights", shape, drawn), _constant(name, "bias", (channels,), biases)
     scale = rms / INT8_RMS
     drawn = SeededWeights(seed=seed, stream=stream, bound=127.0)
     bias_scale = input_scale * scale
     biases = SeededWeights(seed=seed, stream=stream + 1, bound=float(round(bias_bound / bias_scale)))
     scales, bias_scales = one_scale(scale, 0), one_scale(bias_scale, 0)
     if len(shape) == 4:
-        scales, bias_scales = _channel_scales(scale, shape[0]), _channel_scales(bias_scale, shape[0])
+        scales, bias_scales = _channel_scales(scale, channels, axis), _channel_scales(bias_scale, channels, 0)
     return (
         _constant(name, "weights", shape, drawn, "int8", scales),
-        _constant(name, "bias", shape[:1], biases, "int32", bias_scales),
+        _constant(name, "bias", (channels,), biases, "int32", bias_scales),
     )
 
 
@@ -108,7 +141,7 @@ def one_scale(scale: float, zero_point: int) -> Quantization:
 
 
 @functools.lru_cache(maxsize=64)
-def _channel_scales(scale: float, channels: int) -> Quantization:
+def _channel_scales(scale: float, channels: int, axis: int) -> Quantization:
     pattern = tuple(scale * share for share in CHANNEL_PATTERN)
     repeats = -(-channels // len(pattern))
-    return Quantization(scales=(pattern * repeats)[:channels], zero_points=(0,) * channels, axis=0)
+    return Quantization(scales=(pattern * repeats)[:channels], zero_points=(0,) * channels, axis=axis)

@@ -13,11 +13,14 @@ from paraedge.core.spec import Precision
 LOWEST_VERSION: Mapping[str, Mapping[Precision, int]] = {
     "ADD": {"float32": 1, "int8": 2},
     "AVERAGE_POOL_2D": {"float32": 1, "int8": 2},
+    "CONCATENATION": {"float32": 1, "int8": 2},
     "CONV_2D": {"float32": 1, "int8": 3},
     "DEPTHWISE_CONV_2D": {"float32": 1, "int8": 3},
     "FULLY_CONNECTED": {"float32": 1, "int8": 4},
     "MAX_POOL_2D": {"float32": 1, "int8": 2},
     "MEAN": {"float32": 1, "int8": 2},
     "PAD": {"float32": 1, "int8": 2},
+    "RESHAPE": {"float32": 1, "int8": 1},
+    "SOFTMAX": {"float32": 1, "int8": 2},
 }
 """Without dilation, shuffled weights, `keep_num_dims` or per-channel FULLY_CONNECTED, which ask for later ones."""

@@ -35,7 +35,7 @@ DARK: Mapping[str, str] = {
 
 SERIES = ("#0072b2", "#d55e00", "#008a64", "#b05690", "#8a6d00", "#4b5563")
 SHAPES = ("o", "s", "^", "D", "v", "P")
-KNOWN_FAMILIES = ("fc", "cnn", "conv_stack", "matmul")
+KNOWN_FAMILIES = ("fc", "cnn", "conv_stack", "matmul", "zoo")
 SEQUENTIAL = LinearSegmentedColormap.from_list(
     "paraedge", ["#3b2f7f", "#2f6aa8", "#2a9d8f", "#8cc152", "#f4d35e"]
 )  # monotonic in lightness, so that it survives printing in grey; legible on white and on black

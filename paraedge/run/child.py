@@ -10,16 +10,15 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import BinaryIO, cast
 
 from paraedge.core.device import MeasureSettings, Target
 from paraedge.core.errors import short
 from paraedge.core.outcome import Failure, Job, Stage
-from paraedge.devices import stage
-from paraedge.devices.driver import Driver, Session
-from paraedge.run import guard
+from paraedge.devices import guard, stage
+from paraedge.devices.driver import Driver, Session, sustainer
 from paraedge.run.protocol import expect, from_line, to_line
 
 
@@ -56,7 +55,8 @@ class _Child:
             return
         self._say(say="open")
         for line in self.requests:
-            self._say(**_answer(session, from_line(line)))
+            for answer in _answers(session, from_line(line)):
+                self._say(**answer)
         session.close()
 
     def _tell_stage(self, name: Stage) -> None:
@@ -76,18 +76,27 @@ def _open(message: Mapping[str, object]) -> Session:
     return driver.open(expect(message, "target", Target))
 
 
-def _answer(session: Session, message: Mapping[str, object]) -> dict[str, object]:
+def _answers(session: Session, message: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """The answer to a request, after those parts of it that are told as they come."""
     settings = expect(message, "settings", MeasureSettings)
     try:
         if message["do"] == "roofs":
-            return {"say": "roofs", "roofs": session.roofs(expect(message, "probes", tuple), settings)}
+            yield {"say": "roofs", "roofs": session.roofs(expect(message, "probes", tuple), settings)}
+            return
         stage.enter("load")
-        outcome = session.sample(expect(message, "job", Job), settings)
+        job = expect(message, "job", Job)
+        if message["do"] == "sustain":
+            for_s, window_s = expect(message, "for_s", float), expect(message, "window_s", float)
+            for window in sustainer(session)(job, settings, for_s=for_s, window_s=window_s):
+                yield {"say": "window", "window": window}
+            yield {"say": "sustained"}
+            return
+        outcome = session.sample(job, settings)
     except Exception as error:
         outcome = stage.failure(error)
     if isinstance(outcome, Failure):
         outcome = replace(outcome, message=short(outcome.message))
-    return {"say": "outcome", "outcome": outcome}
+    yield {"say": "outcome", "outcome": outcome}
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from paraedge.core.device import MeasureSettings, Roof, Target
-from paraedge.core.errors import ParaedgeError
+from paraedge.core.errors import BadInput, ParaedgeError
 from paraedge.core.outcome import Failure, Job, Measurement, Outcome
+from paraedge.core.window import Window
 from paraedge.devices import stage
 from paraedge.devices.driver import Driver
 from paraedge.run.protocol import expect
@@ -45,6 +46,26 @@ def measure_roofs(driver: Driver, target: Target, probes: Sequence[Job], setting
             return tuple(expect(worker.ask(request, "roofs"), "roofs", tuple))
     except ChildFailed as error:
         raise ParaedgeError(f"no roofs of {target.label()}: {error.failure.text()}") from error
+
+
+def sustain(
+    driver: Driver, target: Target, job: Job, settings: MeasureSettings, *, for_s: float, window_s: float = 1.0
+) -> Generator[Window, None, None]:
+    """Invoke the job's model on `target` without pause for `for_s` seconds, in a child; a Window each `window_s`.
+
+    Raises ParaedgeError where the device can't be opened or the child ends early; the windows before it count.
+    """
+    if not driver.isolated:
+        raise BadInput(f"{target.device} is simulated: it would say the same for ever; take cpu or an edgetpu")
+    request = {"do": "sustain", "job": _absolute(replace(job, graph=None)), "settings": settings}
+    times = {"for_s": float(for_s), "window_s": float(window_s)}
+    try:
+        with Worker(driver, target, settings) as worker:
+            for message in worker.stream({**request, **times}, "sustained", "window"):
+                if message["say"] == "window":
+                    yield expect(message, "window", Window)
+    except ChildFailed as error:
+        raise ParaedgeError(f"{target.label()} ended early: {error.failure.text()}") from error
 
 
 def _visit(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from paraedge.core.device import MeasureSettings, Target
 from paraedge.core.errors import short
 from paraedge.core.outcome import Failure, Stage
+from paraedge.devices import guard
 from paraedge.devices.driver import Driver
 from paraedge.run.protocol import BadMessage, from_line, to_line
 
@@ -74,6 +74,11 @@ class Worker:
 
     def ask(self, request: Mapping[str, object], answer: str) -> dict[str, Any]:
         """Send a request and wait for the message that says `answer`; raises ChildFailed, the child then being gone."""
+        *_, last = self.stream(request, answer)
+        return last
+
+    def stream(self, request: Mapping[str, object], answer: str, part: str | None = None) -> Iterator[dict[str, Any]]:
+        """As `ask`, but yields each message that says `part` as it comes, and the answer last."""
         self._busy = True
         self.stage = "open" if answer == "open" else "load"
         self._drain()
@@ -84,9 +89,12 @@ class Worker:
                 message = self._receive()
                 if message.get("say") == "stage":
                     self.stage = cast(Stage, message["stage"])
+                elif message.get("say") == part is not None:
+                    yield message
                 elif message.get("say") == answer:
                     self._busy = False
-                    return message
+                    yield message
+                    return
                 elif isinstance(found := message.get("failure", message.get("outcome")), Failure):
                     self.kill()
                     raise ChildFailed(found)
@@ -220,7 +228,7 @@ class Worker:
         printed = self._tail.decode(errors="replace").strip()
         said = f"; it last printed: {printed[-300:]}" if printed else ""
         if code is not None and code < 0:
-            return self._killed(_signal_name(-code), printed, said)
+            return self._killed(guard.signal_name(-code), printed, said)
         error = "MemoryError" if _out_of_memory(printed) else "ChildEnded"
         return Failure(stage=self.stage, error=error, message=short(f"the child ended with exit code {code}{said}"))
 
@@ -233,13 +241,6 @@ class Worker:
         elif _out_of_memory(printed):
             error, reason = "MemoryError", f"{reason}, out of memory"
         return Failure(stage=self.stage, error=error, message=short(reason + said), signal=name)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # the real-time signals have no names of their own
-        return f"signal {number}"
 
 
 def _out_of_memory(printed: str) -> bool:

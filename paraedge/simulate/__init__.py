@@ -1,12 +1,14 @@
 """Performance models: LayerGraph and a hardware file to a Prediction with its terms."""
 
-from paraedge.simulate.explain import explain
-from paraedge.simulate.hardware import Constant, Hardware, hardware_names, load_hardware, user_hardware
+from paraedge.simulate.constants import Constant, Hardware, Residuals
+from paraedge.simulate.explain import Explanation, explain
+from paraedge.simulate.hardware import hardware_names, load_hardware, user_hardware
 from paraedge.simulate.mappable import check_mappable
 from paraedge.simulate.predict import predict
 from paraedge.simulate.roofs import roofs
+from paraedge.simulate.sentences import sentences
 
 __all__ = [
-    "Constant", "Hardware", "check_mappable", "explain", "hardware_names", "load_hardware", "predict", "roofs",
-    "user_hardware",
+    "Constant", "Explanation", "Hardware", "Residuals", "check_mappable", "explain", "hardware_names", "load_hardware",
+    "predict", "roofs", "sentences", "user_hardware",
 ]  # fmt: skip

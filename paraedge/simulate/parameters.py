@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paraedge.core.graph import BIAS_INPUT, INDEX_TYPES, Layer, Tensor
-from paraedge.simulate.shapes import ceil_to, known_bytes, padded_outputs, weights_of
+from paraedge.core.graph import BIAS_INPUT, INDEX_TYPES, Layer, LayerGraph, Tensor
+from paraedge.simulate.shapes import MIB, ceil_to, known_bytes, padded_outputs, weights_of
 
 
 def parameter_bytes(tensors: Sequence[Tensor], layer: Layer) -> int:
@@ -42,3 +42,8 @@ def _constant_bytes(tensors: Sequence[Tensor], layer: Layer) -> int:
         if tensor_id >= 0 and tensors[tensor_id].weights is not None and tensors[tensor_id].dtype not in INDEX_TYPES:
             total += known_bytes(tensors[tensor_id])
     return total
+
+
+def parameter_mib(graph: LayerGraph) -> float:
+    """MiB of a graph's parameters as the device stores them."""
+    return sum(parameter_bytes(graph.tensors, layer) for layer in graph.layers) / MIB

@@ -1,61 +1,73 @@
-"""The chain of terms: LayerGraph and Hardware to a Prediction."""
+"""The chain of terms: LayerGraph and Hardware to a Prediction with its interval."""
 
 from __future__ import annotations
 
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Prediction
-from paraedge.simulate.compute import UNTIMED_OPS, layer_cycles
-from paraedge.simulate.hardware import Hardware
+from paraedge.simulate.constants import Hardware
+from paraedge.simulate.counts import Counts, terms_ms
 from paraedge.simulate.placement import Partition, place
+from paraedge.simulate.regime import outside, regime
 from paraedge.simulate.shapes import MIB, known_bytes
-from paraedge.simulate.traffic import link_ms, return_ms, streamed_ms, weight_fetches
+from paraedge.simulate.steps import UNTIMED_OPS, layer_steps
+from paraedge.simulate.traffic import output_blocks, weight_fetches
 
 
 def predict(graph: LayerGraph, hardware: Hardware) -> Prediction:
     """Latency of one invoke of an int8 or uint8 graph, with the batch as it stands in the graph.
 
     Never raises on a graph that could be read: ops that can't be mapped are placed on the CPU with a reason, and
-    what can't be timed is named in `untimed`, the latency then being a lower bound.
+    what can't be timed is named in `untimed`, the latency then being a lower bound without an interval.
     """
     partition = place(graph, hardware)
-    tensors = graph.tensors
+    counts = count(graph, partition, hardware)
+    terms = terms_ms(counts, hardware.costs)
+    latency_ms = sum(terms.values())
     placement = partition.placement
     compiled = partition.instruction_bytes is None
-    streamed_bytes = 0
-    for index in placement.off_chip:
-        streamed_bytes += partition.layer_bytes[index] * weight_fetches(tensors, graph.layers[index], hardware)
-    input_bytes = sum(known_bytes(tensors[i]) for i in partition.inputs)
-    code_bytes = partition.instruction_bytes or 0
-    terms = {
-        "compute_ms": 0.0 if compiled else compute_ms(graph, placement.on_device, hardware),
-        "weights_ms": streamed_ms(streamed_bytes, hardware) + (hardware.stream_setup_ms if streamed_bytes else 0.0),
-        "input_ms": link_ms(input_bytes, hardware),
-        "output_ms": return_ms(tensors, partition.outputs, hardware),
-        "instructions_ms": link_ms(code_bytes, hardware),
-        "overhead_ms": hardware.overhead_ms if placement.on_device else 0.0,
-        "cpu_ms": 0.0,
-    }
-    latency_ms = sum(terms.values())
-    output_bytes = sum(known_bytes(tensors[i]) for i in partition.outputs)
+    left_out = untimed(graph, partition)
+    name = regime(graph, placement.on_device, bool(partition.streamed)) if placement.on_device else None
+    seen = None if name is None or left_out else hardware.residuals.get(name)
+    spread = None if seen is None else seen.spread
     upload_ms = placement.on_chip_bytes * hardware.upload_ms_per_mib / MIB
+    link_bytes = counts.input_bytes + counts.output_bytes + counts.instruction_bytes + counts.streamed_bytes
     return Prediction(
         device=hardware.name,
         latency_ms=latency_ms,
+        low_ms=None if spread is None else latency_ms / spread,
+        high_ms=None if spread is None else latency_ms * spread,
         first_ms=latency_ms + upload_ms if placement.on_device and not compiled else None,
         terms=terms,
         placement=placement,
-        untimed=untimed(graph, partition),
+        untimed=left_out,
+        regime=name,
+        outside=() if name is None or compiled else outside(graph, name, placement, counts, hardware),
         instruction_bytes=partition.instruction_bytes,
-        link_bytes=None if compiled else input_bytes + output_bytes + code_bytes + streamed_bytes,
+        link_bytes=None if compiled else round(link_bytes),
     )
 
 
-def compute_ms(graph: LayerGraph, layers: tuple[int, ...], hardware: Hardware) -> float:
-    """Time the array is busy with these layers, one after the other."""
-    cycles = 0.0
-    for index in layers:
-        cycles += layer_cycles(graph.tensors, graph.layers[index], hardware)
-    return cycles / (hardware.clock_mhz * 1e3)
+def count(graph: LayerGraph, partition: Partition, hardware: Hardware) -> Counts:
+    """What one invoke of the partition consists of; of a compiled op, whose inside is not read, only its edges."""
+    tensors = graph.tensors
+    work: dict[str, float] = {}
+    if partition.instruction_bytes is not None:
+        for index in partition.placement.on_device:
+            kind, amount = layer_steps(tensors, graph.layers[index])
+            work[kind] = work.get(kind, 0.0) + amount
+    streamed = 0
+    for index in partition.streamed:
+        streamed += partition.layer_bytes[index] * weight_fetches(tensors, graph.layers[index], hardware)
+    return Counts(
+        **work,
+        input_bytes=sum(known_bytes(tensors[i]) for i in partition.inputs),
+        instruction_bytes=partition.instruction_bytes or 0,
+        output_bytes=sum(known_bytes(tensors[i]) for i in partition.outputs),
+        output_blocks=output_blocks(tensors, partition.outputs),
+        streamed_bytes=streamed,
+        streams=1.0 if streamed else 0.0,
+        invokes=1.0 if partition.placement.on_device else 0.0,
+    )
 
 
 def untimed(graph: LayerGraph, partition: Partition) -> tuple[str, ...]:
@@ -64,7 +76,7 @@ def untimed(graph: LayerGraph, partition: Partition) -> tuple[str, ...]:
     found = {index: f"on the CPU, {placement.reasons[index]}" for index in placement.on_cpu}
     for index in placement.on_device:
         if partition.instruction_bytes is None:
-            found[index] = "compiled for the Edge TPU; what is inside is not read yet"
+            found[index] = "compiled for the Edge TPU; predict the file it was compiled from"
         elif graph.layers[index].op in UNTIMED_OPS:
             found[index] = "mapped, but its compute has no timing model"
     return tuple(f"{index} {graph.layers[index].op}: {found[index]}" for index in sorted(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from paraedge.core.device import Origin, Roof
-from paraedge.simulate.hardware import Hardware
+from paraedge.simulate.constants import Hardware
 from paraedge.simulate.shapes import MIB
 
 

@@ -1,4 +1,4 @@
-"""What crosses the link: inputs, outputs, instructions and streamed parameters, and what each costs."""
+"""What crosses the link: inputs, outputs, instructions, and streamed parameters with every fetch."""
 
 from __future__ import annotations
 
@@ -6,55 +6,72 @@ import math
 from collections.abc import Iterable, Sequence
 
 from paraedge.core.graph import Layer, Tensor
-from paraedge.simulate.hardware import Hardware
-from paraedge.simulate.shapes import MIB, is_static, known_bytes, pixels
+from paraedge.simulate.constants import Hardware
+from paraedge.simulate.shapes import ceil_to, is_static, known_bytes, pixels, weights_of
+from paraedge.simulate.steps import is_uneven
 
 
 def instruction_bytes(tensors: Sequence[Tensor], layers: Iterable[Layer], hardware: Hardware) -> int:
-    """Bytes of instructions, sent again at every invoke: so many an op, and so many a unit of a fully connected one."""
-    count, units = 0, 0
-    for layer in layers:
-        count += 1
-        if layer.op == "FULLY_CONNECTED":
-            units += tensors[layer.inputs[1]].shape[0]
-    return round(hardware.instruction_bytes_per_op * count + hardware.instruction_bytes_per_unit * units)
+    """Bytes of instructions, sent again at every invoke.
 
-
-def link_ms(size_bytes: float, hardware: Hardware) -> float:
-    """Time of input or instructions on their way to the device."""
-    return size_bytes / (hardware.link_mb_per_s * 1e3)
-
-
-def return_ms(tensors: Sequence[Tensor], ids: Iterable[int], hardware: Hardware) -> float:
-    """Time of outputs on their way back: bytes at the return rate, and so much a pixel.
-
-    The host copies a returned tensor pixel by pixel into its own layout, so many small pixels cost more than the
-    same bytes in few. Vectors (one pixel) pay for their bytes alone.
+    So many an op; more for a convolution with a kernel above 1 x 1 whose image divides unevenly over the tiles (the
+    tiles then exchange borders of different sizes); so many a unit of a fully connected layer; so many a SOFTMAX.
     """
-    total = 0.0
+    return round(sum(layer_instruction_bytes(tensors, layer, hardware) for layer in layers))
+
+
+def layer_instruction_bytes(tensors: Sequence[Tensor], layer: Layer, hardware: Hardware) -> float:
+    """The share of one layer in `instruction_bytes`."""
+    total = hardware.instruction_bytes_per_op
+    if layer.op == "FULLY_CONNECTED":
+        total += hardware.instruction_bytes_per_unit * tensors[layer.inputs[1]].shape[0]
+    elif layer.op == "SOFTMAX":
+        total += hardware.instruction_bytes_per_softmax
+    elif layer.op in ("CONV_2D", "DEPTHWISE_CONV_2D") and _is_spatial(tensors, layer):
+        total += hardware.instruction_bytes_per_border * is_uneven(tensors[layer.outputs[0]].shape)
+    return total
+
+
+def _is_spatial(tensors: Sequence[Tensor], layer: Layer) -> bool:
+    weights = weights_of(tensors, layer)
+    return weights is not None and weights.shape[1] * weights.shape[2] > 1
+
+
+def output_blocks(tensors: Sequence[Tensor], ids: Iterable[int]) -> int:
+    """Steps of the host's copying of the outputs, pixel by pixel: one to go to a pixel, one for each 64 channels of it.
+
+    None for a vector, which is copied whole. Own finding: of the counts tried it leaves the CONV sweep the least error.
+    """
+    total = 0
     for tensor_id in ids:
-        tensor = tensors[tensor_id]
-        total += known_bytes(tensor) / (hardware.return_mb_per_s * 1e3)
-        places = pixels(tensor.shape) if is_static(tensor.shape) else 0
-        total += places * hardware.return_pixel_ns * 1e-6 if places > 1 else 0.0
+        shape = tensors[tensor_id].shape
+        places = pixels(shape) if is_static(shape) else 0
+        total += places * (1 + ceil_to(shape[-1], 64) // 64) if places > 1 else 0
     return total
 
 
 def weight_fetches(tensors: Sequence[Tensor], layer: Layer, hardware: Hardware) -> int:
     """How often a streamed layer's parameters cross the link: once for each stripe of its activations.
 
-    Activations a = input + output that fit the narrow memory take one pass. Above, ceil(S / (S - a)) with
-    S = `stripe_memory_bytes`: an empirical rule for the steps 3, 5, 7.4 of the CONV sweep (64 x 64 pixels, 452 to 732
-    filters), held at `most_fetches`, the largest seen. Other image sizes lie outside what was calibrated.
+    Input and output (channels to 4) that fit the narrow memory together take one pass. Beyond, the output is made in
+    stripes of what the input leaves free: 1 + ceil(output / (M - input)) passes, with M = `stripe_memory_bytes`, at
+    most `most_fetches`, the largest seen. Own fit to the steps 3, 5 and 8 of the CONV sweep; 64 x 64 images only.
     """
-    held = known_bytes(tensors[layer.inputs[0]]) + known_bytes(tensors[layer.outputs[0]])
-    if held <= hardware.narrow_memory_bytes:
+    taken, made = activation_bytes(tensors, layer)
+    if taken + made <= hardware.narrow_memory_bytes:
         return 1
-    room = hardware.stripe_memory_bytes - held
     most = int(hardware.most_fetches)
-    return most if room <= 0 else max(1, min(most, math.ceil(hardware.stripe_memory_bytes / room)))
+    room = hardware.stripe_memory_bytes - taken
+    return most if room <= 0 else max(1, min(most, 1 + math.ceil(made / room)))
 
 
-def streamed_ms(padded_bytes: float, hardware: Hardware) -> float:
-    """Time of parameters streamed at the host's rate, the set-up of streaming left out."""
-    return padded_bytes * hardware.stream_ms_per_mib / MIB
+def activation_bytes(tensors: Sequence[Tensor], layer: Layer) -> tuple[int, int]:
+    """Bytes that a layer's input and output take in the narrow memory, channels to 4."""
+    taken = layer.inputs[2 if layer.op == "TRANSPOSE_CONV" else 0]  # its first input is the shape of its output
+    return _padded_bytes(tensors[taken]), _padded_bytes(tensors[layer.outputs[0]])
+
+
+def _padded_bytes(tensor: Tensor) -> int:
+    size = known_bytes(tensor)
+    channels = tensor.shape[-1] if size and tensor.shape else 1
+    return size // channels * ceil_to(channels, 4)

@@ -14,27 +14,33 @@ from paraedge.core.errors import BadModelFile
 ITEMS_LIMIT: Final = 4_000_000
 """Most items (vector elements, 16 for a table) read from one file: some 300 MB as Python objects. ResNet-50: 60,000."""
 
-SLOTS: Final = 16
-"""Fields kept of a table's layout, which may claim 32,000; our highest is `Operator.builtin_options_2`, 12."""
+SLOTS: Final = 17
+"""Fields kept of a table's layout, which may claim 32,000; our highest is `Executable.estimated_cycles_64bit`, 16."""
 
 BYTES_PER_ITEM = {"b": 1, "B": 1, "?": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8, "d": 8}
 
 
 class Source:
-    """The bytes of a file and how many more items may be read from them."""
+    """The bytes of a file, or of a FlatBuffer inside one, and how many more items may be read from the file."""
 
-    __slots__ = ("data", "items_left", "size")
+    __slots__ = ("budget", "data", "size")
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, outer: Source | None = None) -> None:
         self.data = data
         self.size = len(data)
-        self.items_left = ITEMS_LIMIT
+        self.budget: list[int] = [ITEMS_LIMIT] if outer is None else outer.budget
 
     def charge(self, items: int) -> None:
         """Account for `items` about to be read; raises BadModelFile when the file has had its share."""
-        self.items_left -= items
-        if self.items_left < 0:
+        self.budget[0] -= items
+        if self.budget[0] < 0:
             raise BadModelFile(f"damaged: it claims more than {ITEMS_LIMIT} items")
+
+    def inside(self, first: int, size: int) -> Source:
+        """The FlatBuffer held by the `size` bytes from `first` on: its offsets can't leave them. Nothing is copied."""
+        if not 0 <= first <= first + size <= self.size:
+            raise BadModelFile(f"truncated or damaged: {size} bytes at byte {first} of {self.size}")
+        return Source(self.data[first : first + size], self)
 
     def number(self, kind: str, position: int) -> int | float:
         """The little-endian number of struct type `kind` at `position`."""

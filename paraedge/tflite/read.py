@@ -39,13 +39,17 @@ def read_graph(path: str | Path) -> LayerGraph:
     Raises BadModelFile for a file that is missing, empty, truncated, damaged, or no TFLite model.
     """
     path = Path(path)
+    return _parse(map_file(path), path.stem, str(path))
+
+
+def map_file(path: str | Path) -> memoryview:
+    """The bytes of a file, mapped rather than read. Raises BadModelFile for what is no readable regular file."""
     try:
-        data = _mapped(path)
+        return memoryview(_mapped(Path(path)))
     except OSError as error:
         raise BadModelFile(f"{path}: {error.strerror or error}; {EXPECTED}") from None
     except ValueError as error:  # a path with a zero byte in it
         raise BadModelFile(f"{str(path)!r} is no path ({error}); {EXPECTED}") from None
-    return _parse(memoryview(data), path.stem, str(path))
 
 
 def _mapped(path: Path) -> bytes | mmap.mmap:
@@ -67,7 +71,7 @@ def parse_graph(data: bytes | bytearray | memoryview, name: str) -> LayerGraph:
 
 
 def _parse(data: memoryview, name: str, where: str) -> LayerGraph:
-    _check_kind(data, where)
+    check_kind(data, where)
     try:
         return _main_graph(Source(data), name)
     except BadModelFile as error:
@@ -76,7 +80,8 @@ def _parse(data: memoryview, name: str, where: str) -> LayerGraph:
         raise BadModelFile(f"{where}: damaged options of an operator ({short(error, 80)})") from None
 
 
-def _check_kind(data: memoryview, where: str) -> None:
+def check_kind(data: memoryview, where: str) -> None:
+    """Raise BadModelFile, saying what the bytes look like, unless they are marked as a TFLite model."""
     head = bytes(data[:512])
     if head[4:8] == IDENTIFIER:
         return
@@ -102,7 +107,7 @@ _TEXT_BYTES = frozenset(range(32, 127)) | {9, 10, 13}
 
 def _main_graph(source: Source, name: str) -> LayerGraph:
     model = source.root()
-    codes = [_operator_code(table) for table in model.tables(1)]
+    codes = [operator_code(table) for table in model.tables(1)]
     subgraphs = model.tables(2)
     if not subgraphs:
         raise BadModelFile("a model without a subgraph")
@@ -117,7 +122,7 @@ def _main_graph(source: Source, name: str) -> LayerGraph:
     return LayerGraph(name=name, tensors=tensors, layers=layers, inputs=inputs, outputs=outputs)
 
 
-def _operator_code(table: Table) -> tuple[str, int, str | None]:
+def operator_code(table: Table) -> tuple[str, int, str | None]:
     """(builtin name, version, custom code). Codes above 127 don't fit the old byte, which then holds 127."""
     number = max(table.integer(0, "b"), table.integer(3, "i"))
     op = names("BuiltinOperator").get(number)

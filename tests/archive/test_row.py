@@ -175,6 +175,30 @@ def test_simulated_row_has_terms_that_add_up_and_no_interval(blocks: tuple[Block
     assert row.timed_s == 0.0
 
 
+@pytest.mark.parametrize(
+    ("on_chip", "off_chip", "placed"),
+    [(None, None, "on_device=0-2,4 on_cpu=5"), ((0, 2), (), "on_chip=0,2 on_cpu=5")],
+)
+def test_a_compiled_row_has_the_compilers_placement(
+    on_chip: tuple[int, ...] | None, off_chip: tuple[int, ...] | None, placed: str
+) -> None:
+    placement = dataclasses.replace(prediction().placement, source="compiler", on_chip=on_chip, off_chip=off_chip)
+    row = make_row(
+        spec=ModelSpec(family="matmul", params=SquareParams(n=8)),
+        target=Target(device="edgetpu:0"),
+        round=1,
+        attempt=1,
+        outcome=measured([(1, 5)]),
+        origin=Origin.MEASURED,
+        batch_mode="looped",
+        placement=placement,
+        compiler="16.0.384591198",
+    )
+    assert (row.cells["placement"], row.cells["compiler"]) == ("compiler", "16.0.384591198")
+    assert row.cells["placed"] == placed
+    assert (row.cells["on_chip_bytes"], row.cells["off_chip_bytes"]) == (300, 100)
+
+
 def test_failed_row_says_why_and_keeps_what_is_known_of_the_model() -> None:
     row = made(Failure(stage="run", error="Crash", message="a\nb", signal="SIGSEGV"), graph=dense_graph(1, 8))
     assert row.status == row.cells["status"] == "failed"

@@ -14,8 +14,9 @@ from paraedge.core.device import Absence, DeviceInfo, MeasureSettings, Origin, T
 from paraedge.core.errors import BadInput
 from paraedge.core.outcome import Artifact, Failure, Job, Measurement, Outcome
 from paraedge.core.spec import ModelSpec
-from paraedge.devices import cpu, cpu_roofs
+from paraedge.devices import cpu_roofs
 from paraedge.devices.cpu import CpuDriver, CpuSession
+from paraedge.devices.interpreter import input_values
 from paraedge.models import build_graph
 from paraedge.models.conv_stack import ConvStackParams
 from paraedge.models.fc import FcParams
@@ -151,7 +152,7 @@ def test_outputs_are_litert_s_own(tmp_path: Path, target: Target) -> None:
     resolver = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES if target is BUILTIN else kinds.AUTO
     model = interpreter.Interpreter(model_path=str(one.artifact.path), experimental_op_resolver_type=resolver)
     model.allocate_tensors()
-    for index, values in cpu.input_values(model, 0):
+    for index, values in input_values(model, 0):
         model.set_tensor(index, values)
     model.invoke()
     np.testing.assert_array_equal(first, model.get_tensor(model.get_output_details()[0]["index"]))
@@ -171,7 +172,7 @@ class _Inputs:
 
 
 def test_input_values_are_seeded_and_span_their_type() -> None:
-    first, again, other = (cpu.input_values(_Inputs(), seed) for seed in (1, 1, 2))
+    first, again, other = (input_values(_Inputs(), seed) for seed in (1, 1, 2))
     for (index, values), (_, same), (_, changed) in zip(first, again, other, strict=True):
         assert values.shape == (50, 100)
         assert values.dtype == _Inputs.types[index]

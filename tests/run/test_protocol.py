@@ -15,6 +15,7 @@ from paraedge.core.device import DeviceInfo, MeasureSettings, Origin, Roof, Targ
 from paraedge.core.graph import ConstantWeights, FileWeights, Layer, LayerGraph, Quantization, SeededWeights, Tensor
 from paraedge.core.outcome import Artifact, Block, Failure, Job, Measurement, Placement, Prediction
 from paraedge.core.spec import ModelSpec, Params
+from paraedge.core.window import Window
 from paraedge.run.protocol import NOUNS, BadMessage, PlainParams, expect, from_line, to_line
 
 PLACEMENT = Placement(
@@ -66,6 +67,7 @@ MESSAGES = [
     Target(device="cpu", kernels="builtin"),
     Failure(stage="run", error="E", message="m" * 1000, signal="SIGBUS"),
     Job(spec=None, graph=GRAPH, artifact=Artifact(path=Path("/a b/ü.tflite"), file_bytes=1, recipe="direct")),
+    Window(end_s=1.5, invokes=3, latency_median_ms=1 / 3, latency_p99_ms=0.5, temperature_c=None),
     (ROOF, ROOF),
     None,
 ]

@@ -1,71 +1,16 @@
-"""Graphs built by hand, so that nothing but the nouns is trusted."""
+"""Graphs built by hand, and a simulated device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable
 
 import pytest
+from graph_builder import Builder
 
-from paraedge.core.graph import ConstantWeights, Layer, LayerGraph, Quantization, SeededWeights, Tensor
+from paraedge.core.graph import LayerGraph
 from paraedge.simulate import Hardware, load_hardware
-
-WEIGHTS = SeededWeights(seed=0, stream=0, bound=127)
-
-
-class Builder:
-    """Appends tensors and layers; `graph` closes it."""
-
-    def __init__(self) -> None:
-        self.tensors: list[Tensor] = []
-        self.layers: list[Layer] = []
-
-    def tensor(self, shape: tuple[int, ...], dtype: str = "int8", *, constant: bool = False, scales: int = 1) -> int:
-        self.tensors.append(
-            Tensor(
-                name=f"t{len(self.tensors)}",
-                shape=shape,
-                dtype=dtype,
-                quantization=Quantization(scales=(0.5,) * scales, zero_points=(0,) * scales),
-                weights=WEIGHTS if constant else None,
-            )
-        )
-        return len(self.tensors) - 1
-
-    def values(self, *values: int, shape: tuple[int, ...] | None = None) -> int:
-        weights = ConstantWeights(values=values)
-        self.tensors.append(Tensor(name="c", shape=shape or (len(values),), dtype="int32", weights=weights))
-        return len(self.tensors) - 1
-
-    def op(
-        self, name: str, inputs: Sequence[int], shape: tuple[int, ...], dtype: str = "int8", **options: object
-    ) -> int:
-        output = self.tensor(shape, dtype)
-        custom = options.pop("custom_code", None)
-        self.layers.append(
-            Layer(op=name, inputs=tuple(inputs), outputs=(output,), options=options, custom_code=custom)  # type: ignore[arg-type]
-        )
-        return output
-
-    def dense(self, x: int, units: int, *, bias: bool = True) -> int:
-        depth = self.tensors[x].shape[-1]
-        w = self.tensor((units, depth), constant=True)
-        b = self.tensor((units,), "int32", constant=True) if bias else -1
-        return self.op("FULLY_CONNECTED", (x, w, b), (1, units))
-
-    def conv(self, x: int, filters: int, *, kernel: int = 3, scales: int | None = None, **options: object) -> int:
-        shape = self.tensors[x].shape
-        w = self.tensor((filters, kernel, kernel, shape[-1]), constant=True, scales=scales or filters)
-        b = self.tensor((filters,), "int32", constant=True)
-        return self.op("CONV_2D", (x, w, b), (*shape[:-1], filters), **options)
-
-    def graph(self, inputs: Sequence[int], outputs: Sequence[int]) -> LayerGraph:
-        return LayerGraph(
-            name="by hand",
-            tensors=tuple(self.tensors),
-            layers=tuple(self.layers),
-            inputs=tuple(inputs),
-            outputs=tuple(outputs),
-        )
+from paraedge.simulate.constants import UNITS
 
 
 @pytest.fixture
@@ -85,6 +30,38 @@ def dense_chain() -> Callable[..., LayerGraph]:
         return builder.graph([first], [x])
 
     return build
+
+
+@pytest.fixture(scope="session")
+def chip() -> Hardware:
+    """A device with round constants and nothing measured, so that no calibration changes what tests expect."""
+    values = {
+        "clock_mhz": 500.0,
+        "peak_macs_per_cycle": 4096.0,
+        "overhead_ms": 0.07,
+        "elements_per_cycle": 64.0,
+        "conv_cycles": 1.6,
+        "depthwise_cycles": 26.0,
+        "on_chip_bytes_per_cycle": 1024.0,
+        "wide_memory_bytes": 7.75 * 2**20,
+        "input_room_bytes": 0.75 * 2**20,
+        "narrow_memory_bytes": 3.0 * 2**20,
+        "stripe_memory_bytes": 3.25 * 2**20,
+        "most_fetches": 8.0,
+        "link_mb_per_s": 200.0,
+        "return_mb_per_s": 100.0,
+        "return_block_ns": 150.0,
+        "stream_ms_per_mib": 2.5,
+        "stream_setup_ms": 0.3,
+        "upload_ms_per_mib": 3.0,
+        "instruction_bytes_per_op": 1500.0,
+        "instruction_bytes_per_border": 4000.0,
+        "instruction_bytes_per_unit": 7.5,
+        "instruction_bytes_per_softmax": 100.0,
+    }
+    assert set(values) == set(UNITS)
+    base = load_hardware("sim-edgetpu-pcie")
+    return dataclasses.replace(base, **values, residuals={}, name="sim-round")  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from paraedge.core.cut import edges
 from paraedge.core.graph import LayerGraph
 from paraedge.simulate import Hardware, predict
 from paraedge.simulate.parameters import parameter_bytes
-from paraedge.simulate.placement import greedy, partition_edges
+from paraedge.simulate.placement import greedy
 
 Chain = Callable[..., LayerGraph]
 
@@ -39,17 +40,17 @@ def test_depthwise_takes_four_bytes_a_weight(builder: Any) -> None:
 
 
 def test_layer_that_does_not_fit_is_streamed_and_smaller_later_ones_still_fit(
-    dense_chain: Chain, pcie: Hardware
+    dense_chain: Chain, chip: Hardware
 ) -> None:
-    placement = predict(dense_chain(64, 1740, 1740, 1740, 1740, 10, bias=False), pcie).placement
+    placement = predict(dense_chain(64, 1740, 1740, 1740, 1740, 10, bias=False), chip).placement
     assert placement.on_chip == (0, 1, 2, 4)
     assert placement.off_chip == (3,)
     assert placement.off_chip_bytes == 1740 * 1792
     assert placement.on_chip_bytes == 64 * 1792 + 2 * 1740 * 1792 + 1740 * 64
 
 
-def test_layer_larger_than_the_cache_is_never_cached(dense_chain: Chain, pcie: Hardware) -> None:
-    placement = predict(dense_chain(8192, 8192), pcie).placement
+def test_layer_larger_than_the_cache_is_never_cached(dense_chain: Chain, chip: Hardware) -> None:
+    placement = predict(dense_chain(8192, 8192), chip).placement
     assert placement.on_chip_bytes == 0
     assert placement.off_chip == (0,)
 
@@ -66,33 +67,61 @@ def test_greedy_keeps_whole_layers_in_order(seed: int) -> None:
         assert (index in cached) == (sizes[index] <= room - before)
 
 
-def test_large_activations_take_room_from_parameters(builder: Any, pcie: Hardware) -> None:
+def test_large_activations_take_room_from_parameters(builder: Any, chip: Hardware) -> None:
     x = builder.tensor((1, 1058, 1920, 3))
     y = builder.conv(x, 8)
     z = y
     for _ in range(3):
         z = builder.conv(z, 8)
-    small = dataclasses.replace(pcie, wide_memory_bytes=9 * 2**20)
-    assert predict(builder.graph([x], [z]), small).placement.on_chip == ()
+    graph = builder.graph([x], [z])
+    first, others = 9 * 4 * 64 + 8 * 64, 9 * 8 * 64 + 8 * 64  # padded weights, bias and scale of each filter
+    excess = 1058 * 1920 * 3 - chip.input_room_bytes  # what the input takes from the parameters
+    code = round(4 * (chip.instruction_bytes_per_op + chip.instruction_bytes_per_border))  # 1058 isn't divided by 4
+    needed = first + 3 * others + code + excess
+    for memory, expected in ((needed, (0, 1, 2, 3)), (needed - 1, (0, 1, 2)), (needed - others - 1, (0, 1))):
+        small = dataclasses.replace(chip, wide_memory_bytes=memory)
+        assert predict(graph, small).placement.on_chip == expected
+    roomy = dataclasses.replace(chip, wide_memory_bytes=needed - excess, input_room_bytes=2.0**23)
+    assert predict(graph, roomy).placement.on_chip == (0, 1, 2, 3)  # the input has room of its own
 
 
-def test_only_the_first_run_of_supported_ops_is_on_the_device(builder: Any, pcie: Hardware) -> None:
+def test_instructions_take_room_from_parameters(dense_chain: Chain, chip: Hardware) -> None:
+    graph = dense_chain(64, 64, 64, bias=False)
+    code = round(2 * (chip.instruction_bytes_per_op + 64 * chip.instruction_bytes_per_unit))
+    exact = dataclasses.replace(chip, wide_memory_bytes=2 * 64 * 64 + code)
+    assert predict(graph, exact).placement.off_chip == ()
+    assert predict(graph, dataclasses.replace(exact, wide_memory_bytes=8191 + code)).placement.off_chip == (1,)
+
+
+def test_what_waits_for_an_op_on_the_cpu_stays_there_and_its_neighbour_does_not(builder: Any, chip: Hardware) -> None:
     x = builder.tensor((1, 64))
     y = builder.dense(x, 64)
-    s = builder.op("ARG_MAX", (y,), (1,), "int32")
-    z = builder.dense(y, 32)
-    placement = predict(builder.graph([x], [s, z]), pcie).placement
-    assert placement.on_device == (0,)
+    s = builder.op("CUSTOM", (y,), (1, 64))
+    after = builder.dense(s, 32)
+    beside = builder.dense(y, 32)
+    placement = predict(builder.graph([x], [after, beside]), chip).placement
+    assert placement.on_device == (0, 3)
     assert placement.on_cpu == (1, 2)
-    assert placement.reasons[1] == "operation not supported"
+    assert placement.reasons[1].endswith("not supported")
     assert "more than one subgraph" in placement.reasons[2]
 
 
-def test_float_head_stays_on_the_cpu_and_the_rest_goes_on_the_device(builder: Any, pcie: Hardware) -> None:
+def test_an_op_that_waits_for_none_runs_before_the_one_partition(builder: Any, chip: Hardware) -> None:
+    x = builder.tensor((1, 64))
+    first = builder.dense(x, 64)
+    image = builder.tensor((1, 64), "float32")
+    quantized = builder.op("QUANTIZE", (image,), (1, 64))  # from float32: on the CPU, and before the others
+    both = builder.op("ADD", (first, quantized), (1, 64))
+    placement = predict(builder.graph([x, image], [both]), chip).placement
+    assert placement.on_device == (0, 2)
+    assert placement.on_cpu == (1,)
+
+
+def test_float_head_stays_on_the_cpu_and_the_rest_goes_on_the_device(builder: Any, chip: Hardware) -> None:
     x = builder.tensor((1, 64), "float32")
     q = builder.op("QUANTIZE", (x,), (1, 64))
     graph = builder.graph([x], [builder.dense(q, 10)])
-    prediction = predict(graph, pcie)
+    prediction = predict(graph, chip)
     assert prediction.placement.on_device == (1,)
     assert "float32" in prediction.placement.reasons[0]
     assert prediction.untimed[0].startswith("0 QUANTIZE: on the CPU")
@@ -104,6 +133,6 @@ def test_edges_of_a_cut_are_the_tensors_that_cross_it(builder: Any) -> None:
     b = builder.op("RELU", (a,), (1, 4))
     c = builder.op("ADD", (a, b), (1, 4))
     graph = builder.graph([x], [c, a])
-    assert partition_edges(graph, 0, 3) == ((x,), (a, c))
-    assert partition_edges(graph, 1, 2) == ((a,), (b,))
-    assert partition_edges(graph, 2, 3) == ((a, b), (c,))
+    assert edges(graph, range(3)) == ((x,), (a, c))
+    assert edges(graph, range(1, 2)) == ((a,), (b,))
+    assert edges(graph, range(2, 3)) == ((a, b), (c,))

@@ -47,8 +47,9 @@ def multiply(sums: Array, multiplier: int, shift: int) -> Array:
 def finish(values: Array, output: Tensor, layer: Layer) -> Array:
     """Add the zero point, apply the fused activation as a clamp, and saturate."""
     zero_point = output.quantization.zero_points[0]
-    low = zero_point if layer.options["fused_activation_function"] == "RELU" else -128
-    return np.clip(values + zero_point, max(low, -128), 127).astype(np.int8)
+    ends = {"NONE": (-math.inf, math.inf), "RELU": (0, math.inf), "RELU6": (0, 6)}
+    low, high = (zero_point + end / scale(output) for end in ends[layer.options["fused_activation_function"]])
+    return np.clip(values + zero_point, max(low, -128), min(high, 127)).astype(np.int8)
 
 
 def scale(tensor: Tensor) -> float:
@@ -68,33 +69,46 @@ def fully_connected(graph: LayerGraph, layer: Layer, value: Values) -> Array:
     return finish(rescale(sums, product / scale(output)), output, layer)
 
 
-def padded(values: Array, kernel: tuple[int, int], stride: tuple[int, int], fill: int) -> Array:
-    """`same` padding: output ceil(size / stride), the odd one of an uneven padding after."""
+def padded(values: Array, kernel: tuple[int, int], stride: tuple[int, int], fill: float, padding: str) -> Array:
+    """`SAME` padding: output ceil(size / stride), the odd one of an uneven padding after; `VALID` has none."""
     widths = [(0, 0)]
     for size, length, step in zip(values.shape[1:3], kernel, stride, strict=True):
-        total = max((-(-size // step) - 1) * step + length - size, 0)
+        total = max((-(-size // step) - 1) * step + length - size, 0) if padding == "SAME" else 0
         widths.append((total // 2, total - total // 2))
     return np.pad(values, [*widths, (0, 0)], constant_values=fill)
 
 
-def windows(values: Array, kernel: tuple[int, int], stride: tuple[int, int], fill: int) -> Array:
+def windows(values: Array, kernel: tuple[int, int], layer: Layer, fill: float) -> Array:
     """[batch, height, width, depth, kernel height, kernel width] views of the padded image."""
-    view = np.lib.stride_tricks.sliding_window_view(padded(values, kernel, stride, fill), kernel, axis=(1, 2))
+    stride = (layer.options["stride_h"], layer.options["stride_w"])
+    image = padded(values, kernel, stride, fill, layer.options["padding"])
+    view = np.lib.stride_tricks.sliding_window_view(image, kernel, axis=(1, 2))
     return view[:, :: stride[0], :: stride[1]]
 
 
-def convolution(graph: LayerGraph, layer: Layer, value: Values) -> Array:
+def per_channel(graph: LayerGraph, layer: Layer, sums: Array) -> Array:
+    """Sums of a convolution to the output's codes, with the weights' own scale for each channel."""
     x, weights, _ = (graph.tensors[i] for i in layer.inputs)
     output = graph.tensors[layer.outputs[0]]
-    stride = (layer.options["stride_h"], layer.options["stride_w"])
-    patches = windows(centred(value(layer.inputs[0]), x), weights.shape[1:3], stride, 0)
-    sums = np.einsum("nhwcyx,oyxc->nhwo", patches, value(layer.inputs[1]).astype(np.int64), optimize=True)
-    sums = sums + value(layer.inputs[2])
     channels = [
         rescale(sums[..., channel], scale(x) * float(np.float32(own)) / scale(output))
         for channel, own in enumerate(weights.quantization.scales)
     ]
     return finish(np.stack(channels, axis=-1), output, layer)
+
+
+def convolution(graph: LayerGraph, layer: Layer, value: Values) -> Array:
+    x, weights, _ = (graph.tensors[i] for i in layer.inputs)
+    patches = windows(centred(value(layer.inputs[0]), x), weights.shape[1:3], layer, 0)
+    sums = np.einsum("nhwcyx,oyxc->nhwo", patches, value(layer.inputs[1]).astype(np.int64), optimize=True)
+    return per_channel(graph, layer, sums + value(layer.inputs[2]))
+
+
+def depthwise(graph: LayerGraph, layer: Layer, value: Values) -> Array:
+    x, weights, _ = (graph.tensors[i] for i in layer.inputs)
+    patches = windows(centred(value(layer.inputs[0]), x), weights.shape[1:3], layer, 0)
+    sums = np.einsum("nhwcyx,yxc->nhwc", patches, value(layer.inputs[1])[0].astype(np.int64))
+    return per_channel(graph, layer, sums + value(layer.inputs[2]))
 
 
 def add(graph: LayerGraph, layer: Layer, value: Values) -> Array:
@@ -108,10 +122,35 @@ def add(graph: LayerGraph, layer: Layer, value: Values) -> Array:
     return finish(rescale(left + right, twice / (2**20 * scale(output))), output, layer)
 
 
+def pooled(layer: Layer, values: Array, fill: float) -> Array:
+    return windows(values, (layer.options["filter_height"], layer.options["filter_width"]), layer, fill)
+
+
 def max_pool(graph: LayerGraph, layer: Layer, value: Values) -> Array:
-    kernel = (layer.options["filter_height"], layer.options["filter_width"])
-    stride = (layer.options["stride_h"], layer.options["stride_w"])
-    return windows(value(layer.inputs[0]), kernel, stride, -128).max(axis=(4, 5))
+    return pooled(layer, value(layer.inputs[0]), -128).max(axis=(4, 5))
+
+
+def average_pool(graph: LayerGraph, layer: Layer, value: Values) -> Array:
+    """Mean of the codes on the image, halves away from zero; the zero point takes no part, as scales are equal."""
+    codes = value(layer.inputs[0]).astype(np.float64)
+    means = np.nanmean(pooled(layer, codes, math.nan), axis=(4, 5))
+    return np.trunc(means + np.copysign(0.5, means)).astype(np.int8)
+
+
+def concatenation(graph: LayerGraph, layer: Layer, value: Values) -> Array:
+    assert len({graph.tensors[i].quantization for i in (*layer.inputs, *layer.outputs)}) == 1
+    return np.concatenate([value(i) for i in layer.inputs], axis=layer.options["axis"])
+
+
+def reshape(graph: LayerGraph, layer: Layer, value: Values) -> Array:
+    return value(layer.inputs[0]).reshape(value(layer.inputs[1]))
+
+
+def softmax(graph: LayerGraph, layer: Layer, value: Values) -> Array:
+    """The probabilities in 256ths, rounded, with 1 as 255."""
+    logits = scale(graph.tensors[layer.inputs[0]]) * value(layer.inputs[0]).astype(np.float64)
+    powers = np.exp(layer.options["beta"] * (logits - logits.max(axis=-1, keepdims=True)))
+    return np.minimum(np.round(256 * powers / powers.sum(axis=-1, keepdims=True)) - 128, 127).astype(np.int8)
 
 
 def mean(graph: LayerGraph, layer: Layer, value: Values) -> Array:
@@ -127,8 +166,13 @@ def mean(graph: LayerGraph, layer: Layer, value: Values) -> Array:
 REFERENCE = {
     "FULLY_CONNECTED": fully_connected,
     "CONV_2D": convolution,
+    "DEPTHWISE_CONV_2D": depthwise,
     "ADD": add,
     "MAX_POOL_2D": max_pool,
+    "AVERAGE_POOL_2D": average_pool,
+    "CONCATENATION": concatenation,
+    "RESHAPE": reshape,
+    "SOFTMAX": softmax,
     "MEAN": mean,
 }
 
@@ -153,6 +197,25 @@ def test_every_layer_equals_numpy(int8_graph: LayerGraph, seed: int) -> None:
     interpreter = run_reference_kernels(int8_graph, seed)
     for index, layer in enumerate(int8_graph.layers):
         expected = REFERENCE[layer.op](int8_graph, layer, interpreter.get_tensor)
+        actual = interpreter.get_tensor(layer.outputs[0])
+        np.testing.assert_array_equal(actual, expected, err_msg=f"layer {index} {layer.op}")
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"model": "mobilenet_v1", "width": 25, "image": 33, "output": 100},
+        {"model": "mobilenet_v2", "width": 35, "image": 32, "output": 100},
+        {"model": "inception_v3", "width": 25, "image": 75, "output": 100},
+    ],
+    ids=lambda params: params["model"],
+)
+def test_every_layer_of_the_zoo_equals_numpy(params: dict[str, object], batch: int) -> None:
+    graph = models.build_graph(ModelSpec(family="zoo", params=models.FAMILIES["zoo"].params(**params), batch=batch))
+    interpreter = run_reference_kernels(graph, 0)
+    for index, layer in enumerate(graph.layers):
+        expected = REFERENCE[layer.op](graph, layer, interpreter.get_tensor)
         actual = interpreter.get_tensor(layer.outputs[0])
         np.testing.assert_array_equal(actual, expected, err_msg=f"layer {index} {layer.op}")
 

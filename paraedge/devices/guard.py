@@ -1,4 +1,7 @@
-"""What a child does to itself before anything else: it dies with its parent, and stays within its memory."""
+"""What a child does to itself before anything else: it dies with its parent, and stays within its memory.
+
+And the name of what ended it.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,14 @@ def limit_memory(memory_mb: int | None) -> None:
     _, most = resource.getrlimit(kind)
     limit = memory_mb << 20
     resource.setrlimit(kind, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
+
+
+def signal_name(number: int) -> str:
+    """`SIGSEGV` of 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time signals have no names of their own
+        return f"signal {number}"
 
 
 def _ask_kernel() -> bool:

@@ -1,0 +1,190 @@
+"""Costs from measured rows: one robust least squares over all hosts, the chip's constants shared between them.
+
+`latency = sum of count x cost` is linear in the costs (`simulate.counts`), so only two things are searched for: the
+memory constants (`memory`) and the scale of the stripes, both by what they do to whole rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+
+from paraedge.calibrate.changed import changed
+from paraedge.calibrate.counted import CountedRows
+from paraedge.calibrate.memory import MemoryFit
+from paraedge.calibrate.plan import CHIP, ON_THE_LINK, Plan, published_plan
+from paraedge.simulate.constants import Hardware
+from paraedge.simulate.counts import COSTS
+from paraedge.simulate.shapes import MIB
+
+STRIPES_MIB = np.arange(3.0, 4.0001, 0.01)
+PASSES = 8
+FLOORS = {"network": 0.03}
+FLOOR = 0.004
+"""Least relative scatter that a kind of model is taken to have, so that no exact series rules the rest. Networks are
+few a host, and nobody tells which compiler made the files that were timed."""
+FASTEST_MB_PER_S = 1e5
+"""What no link surpasses, for links whose line rate isn't known."""
+
+Floats = npt.NDArray[np.float64]
+Chosen = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Costs in milliseconds by unknown, the memory constants, and the hardware that they make of each host's base."""
+
+    costs: Mapping[str, float]
+    memory: MemoryFit
+    stripe_bytes: int
+    stripe_range: tuple[int, int] | None
+    hosts: Mapping[str, Hardware]
+
+
+class Problem:
+    """Rows to be fitted, many times over subsets, with the unknowns that a plan names.
+
+    The memory and the stripes are the chip's: they are fitted freely where the plan asks for the chip's costs. Else the
+    stripes are the base's, and so is the memory unless the rows' bytes speak against it.
+    """
+
+    def __init__(self, counted: CountedRows, plan: Plan = published_plan) -> None:
+        self.counted, self.plan = counted, plan
+        self.rows, self.bases, self.latency_ms = counted.rows, counted.bases, counted.latency_ms
+        self._least = _least_costs(plan, counted.bases)
+        self._unknowns = list(self._least)
+        self._has_chip = not CHIP.isdisjoint(self._unknowns)
+        self._fits: dict[tuple[bytes, bytes], Fit] = {}
+        self._stripes: dict[tuple[int, int, bytes], tuple[float, tuple[int, int]]] = {}
+
+    def fit(self, chosen: Chosen | None = None, *, bytes_too: Chosen | None = None) -> Fit:
+        """Fit the chosen rows (all by default); `bytes_too` chooses among those that tell only bytes."""
+        pick = np.ones(len(self.rows), dtype=bool) if chosen is None else chosen
+        extra = np.ones(len(self.counted.byte_rows), dtype=bool) if bytes_too is None else bytes_too
+        key = (pick.tobytes(), extra.tobytes())
+        if key not in self._fits:
+            memory = self.counted.grid.fit(np.concatenate([pick, extra]), keep_base=not self._has_chip)
+            self._fits[key] = self._fit(pick, memory)
+        return self._fits[key]
+
+    def _fit(self, pick: Chosen, memory: MemoryFit) -> Fit:
+        stripe_mib, stripe_range = self._fit_stripes(pick, memory)
+        stripe_bytes = round(stripe_mib * MIB)
+        costs, _ = self._solve(pick, memory, stripe_bytes)
+        return Fit(
+            costs=costs,
+            memory=memory,
+            stripe_bytes=stripe_bytes,
+            stripe_range=stripe_range,
+            hosts={host: self._hardware(host, costs, memory, stripe_bytes) for host in self.bases},
+        )
+
+    def _fit_stripes(self, pick: Chosen, memory: MemoryFit) -> tuple[float, tuple[int, int] | None]:
+        """The middle of the plateau of stripe scales in MiB that leave the least error, and the plateau in bytes.
+
+        Scales that do the same to every row are one. Judged by the chosen rows of the hosts that have rows in stripes.
+        The base's own, without a plateau, where there are none.
+        """
+        base_mib = next(iter(self.bases.values())).stripe_memory_bytes / MIB
+        if not self._has_chip:
+            return base_mib, None
+        streamed = self.counted.streamed(memory, STRIPES_MIB)
+        moved = (streamed != streamed[0]).any(axis=0) & pick
+        if not moved.any():
+            return base_mib, None
+        judges = pick & np.isin(self.counted.hosts, self.counted.hosts[moved])
+        key = (memory.wide_bytes, memory.input_room_bytes, judges.tobytes())
+        if key not in self._stripes:
+            _, first, plateau = np.unique(streamed[:, judges], axis=0, return_index=True, return_inverse=True)
+            errors = [self._solve(judges, memory, round(float(STRIPES_MIB[index]) * MIB))[1] for index in first]
+            alike = STRIPES_MIB[np.flatnonzero(plateau.ravel() == int(np.argmin(errors)))]
+            ends = (round(float(alike[0]) * MIB), round(float(alike[-1]) * MIB))
+            self._stripes[key] = (float(alike[len(alike) // 2]), ends)
+        return self._stripes[key]
+
+    def _solve(self, pick: Chosen, memory: MemoryFit, stripe_bytes: int) -> tuple[dict[str, float], float]:
+        """Costs by unknown and the mean clipped error, by iteratively reweighted non-negative least squares.
+
+        Errors are relative to the middle of measured and predicted, so that too much and too little weigh the same. A
+        row's weight is 1 over the scatter of its group, less where it lies far out (Huber).
+        """
+        amounts = self.counted.amounts(memory, stripe_bytes)
+        latency, groups = self.latency_ms[pick], amounts.groups[pick]
+        design, fixed = self._design(amounts.priced[pick], self.counted.hosts[pick])
+        fixed = fixed + design @ np.array(list(self._least.values()), dtype=float)
+        used = np.flatnonzero(design.max(axis=0, initial=0.0) > 0)
+        scale = np.linalg.norm(design[:, used] / latency[:, None], axis=0)
+        values, middle, weights = np.zeros(len(used)), latency, np.ones(len(latency))
+        for _ in range(PASSES if len(used) else 0):
+            a, b = design[:, used] / middle[:, None], (latency - fixed) / middle
+            values = nnls(a / scale * weights[:, None], b * weights)[0] / scale
+            predicted = np.maximum(fixed + design[:, used] @ values, latency * 1e-3)
+            weights, middle = _weights(_errors(predicted, latency), groups), np.sqrt(predicted * latency)
+        left = _errors(np.maximum(fixed + design[:, used] @ values, latency * 1e-3), latency)
+        names = [self._unknowns[index] for index in used]
+        costs = {name: self._least[name] + float(value) for name, value in zip(names, values, strict=True)}
+        return costs, float(np.minimum(left, 0.1).mean()) if len(left) else 0.0
+
+    def _design(self, priced: Floats, hosts: npt.NDArray[np.str_]) -> tuple[Floats, Floats]:
+        """How much each unknown prices of each row, and the milliseconds whose costs aren't fitted."""
+        design, fixed = np.zeros((len(priced), len(self._unknowns))), np.zeros(len(priced))
+        for host, base in self.bases.items():
+            lines = hosts == host
+            for column, cost in enumerate(COSTS):
+                unknown = self.plan(cost.count, host, base.interface)
+                if unknown is None:
+                    fixed[lines] += priced[lines, column] * base.costs[cost.count]
+                else:
+                    design[lines, self._unknowns.index(unknown)] += priced[lines, column]
+        return design, fixed
+
+    def _hardware(self, host: str, costs: Mapping[str, float], memory: MemoryFit, stripe_bytes: int) -> Hardware:
+        base = self.counted.hardware(host, memory, stripe_bytes)
+        values: dict[str, float] = {}
+        for cost in COSTS:
+            ms = costs.get(self.plan(cost.count, host, base.interface) or "")
+            if ms is not None:
+                values[cost.constant] = cost.to_value(ms, base.clock_mhz)
+        return changed(base, **values)
+
+
+def all_but(rows: int, index: int) -> Chosen:
+    """Every row of so many but one."""
+    chosen = np.ones(rows, dtype=bool)
+    chosen[index] = False
+    return chosen
+
+
+def _least_costs(plan: Plan, bases: Mapping[str, Hardware]) -> dict[str, float]:
+    """The unknowns that a plan names, each with the least that it can be, in ms.
+
+    A byte can't cross a link in less than its line rate allows; every other cost may be 0.
+    """
+    least: dict[str, float] = {}
+    for host, base in bases.items():
+        for cost in COSTS:
+            name = plan(cost.count, host, base.interface)
+            if name is not None:
+                rate = FASTEST_MB_PER_S if base.link_mbit_per_s is None else base.link_mbit_per_s / 8
+                least[name] = max(least.get(name, 0.0), 1e-3 / rate if cost.count in ON_THE_LINK else 0.0)
+    return least
+
+
+def _errors(predicted: Floats, latency: Floats) -> Floats:
+    """Too much and too little alike."""
+    found: Floats = np.abs(np.log(predicted / latency))
+    return found
+
+
+def _weights(error: Floats, groups: npt.NDArray[np.str_]) -> Floats:
+    weights = np.empty(len(error))
+    for name in np.unique(groups):
+        members = groups == name
+        scatter = max(FLOORS.get(str(name), FLOOR), 1.48 * float(np.median(error[members])))
+        far = np.minimum(1.0, 1.5 * scatter / np.maximum(error[members], 1e-12))
+        weights[members] = np.sqrt(far) / scatter
+    return weights

@@ -1,0 +1,8 @@
+"""What an owner of devices asks: are they alike, do they hold their speed, and why is this result far off."""
+
+from __future__ import annotations
+
+from paraedge.checkup.model import compiled_placement, compiled_probe, model_job
+from paraedge.checkup.place import Place, hold, place_of
+
+__all__ = ["Place", "compiled_placement", "compiled_probe", "hold", "model_job", "place_of"]

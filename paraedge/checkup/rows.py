@@ -1,0 +1,70 @@
+"""Measured rows of a campaign, each with what a diagnosis needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from paraedge import models
+from paraedge.analyze.points import points, target_labels
+from paraedge.archive import Campaign, read_campaign
+from paraedge.checkup.diagnosis import FAR, Diagnosis, diagnose, hardware_of
+from paraedge.core.device import DeviceInfo, Origin
+from paraedge.core.errors import BadInput
+from paraedge.core.outcome import Placement
+from paraedge.core.spec import ModelSpec
+from paraedge.simulate import load_hardware, predict
+from paraedge.sweep import parse_sweep
+
+EDGETPU = "edgetpu:"
+
+
+def diagnose_campaign(folder: Path, *, far: float = FAR) -> Iterator[tuple[ModelSpec, str, Diagnosis]]:
+    """Each point measured on an Edge TPU, with its target and diagnosis; raises BadInput where there is none."""
+    campaign = read_campaign(folder)
+    runs = campaign.runs[(campaign.runs["origin"] == "measured") & campaign.runs["device"].str.startswith(EDGETPU)]
+    if not len(runs):
+        raise BadInput(f"{folder} has no rows that were measured on an edgetpu; `paraedge edgetpu run` measures one")
+    specs = {spec.spec_id: spec for spec in parse_sweep(campaign.meta["sweep"], source=str(folder)).points()}
+    table = points(runs)
+    rows = cast("list[dict[str, Any]]", table.to_dict("records"))
+    for label, point in zip(target_labels(table), rows, strict=True):
+        spec = specs.get(point["spec_id"])
+        if spec is not None and point["status"] == "ok":
+            yield spec, str(label), _diagnose(spec, point, _info(campaign, str(label), str(point["device"])), far)
+
+
+def _diagnose(spec: ModelSpec, point: Mapping[str, Any], info: DeviceInfo, far: float) -> Diagnosis:
+    invokes = spec.batch if point["batch_mode"] == "looped" else 1
+    graph = models.build_graph(dataclasses.replace(spec, batch=1) if invokes != 1 else spec)
+    temperature = point["temperature_c"]
+    return diagnose(
+        float(point["latency_median_ms"]) / invokes,
+        graph,
+        info,
+        placement=_placement(point, predict(graph, load_hardware(hardware_of(info))).placement),
+        temperature_c=None if temperature != temperature else float(temperature),
+        far=far,
+    )
+
+
+def _placement(point: Mapping[str, Any], predicted: Placement) -> Placement | None:
+    """The predicted one with the compiler's bytes, where the row has these."""
+    if point["placement"] != "compiler":
+        return None
+    return dataclasses.replace(
+        predicted,
+        source="compiler",
+        on_chip_bytes=int(point["on_chip_bytes"]),
+        off_chip_bytes=int(point["off_chip_bytes"]),
+    )
+
+
+def _info(campaign: Campaign, label: str, device: str) -> DeviceInfo:
+    """What the campaign's meta.json has of a device; unknown where it has nothing."""
+    kept = campaign.meta.get("devices", {}).get(label, {})
+    names = {field.name for field in dataclasses.fields(DeviceInfo)} - {"id", "origin", "batch_mode"}
+    known = {name: value for name, value in kept.items() if name in names}
+    return DeviceInfo(id=device, origin=Origin.MEASURED, batch_mode="looped", **known)

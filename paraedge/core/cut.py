@@ -1,0 +1,35 @@
+"""Parts of a graph: what enters and leaves some of its layers, and these as a graph of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from paraedge.core.graph import LayerGraph
+
+
+def cut(graph: LayerGraph, layers: Sequence[int]) -> LayerGraph:
+    """These layers, indices in ascending order, as a graph: tensor ids stay, tensors of other layers too, unused."""
+    inputs, outputs = edges(graph, layers)
+    return dataclasses.replace(graph, layers=tuple(graph.layers[i] for i in layers), inputs=inputs, outputs=outputs)
+
+
+def edges(graph: LayerGraph, layers: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tensor ids that enter and that leave these layers, each once, in order."""
+    made: dict[int, None] = {}
+    entering: dict[int, None] = {}
+    for index in layers:
+        for tensor_id in graph.layers[index].inputs:
+            is_there = 0 <= tensor_id < len(graph.tensors)
+            if is_there and tensor_id not in made and graph.tensors[tensor_id].weights is None:
+                entering[tensor_id] = None
+        for tensor_id in graph.layers[index].outputs:
+            made[tensor_id] = None
+    wanted = set(graph.outputs)
+    if len(layers) < len(graph.layers):
+        inside = set(layers)
+        for index, layer in enumerate(graph.layers):
+            if index not in inside:
+                wanted.update(layer.inputs)
+    leaving = tuple(i for i in made if i in wanted and 0 <= i < len(graph.tensors))
+    return tuple(entering), leaving

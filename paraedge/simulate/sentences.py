@@ -1,0 +1,177 @@
+"""An explanation in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from paraedge.core.graph import LayerGraph
+from paraedge.core.outcome import Prediction
+from paraedge.simulate.advice import Advice, Cuts, Image, NoWay, Widths
+from paraedge.simulate.explain import Explanation
+from paraedge.simulate.mappable import EDGETPU_OP
+from paraedge.simulate.shapes import MIB
+
+TERM_NAMES = {
+    "compute_ms": "computing",
+    "weights_ms": "streaming parameters",
+    "input_ms": "sending the input",
+    "output_ms": "returning the output",
+    "instructions_ms": "sending instructions",
+    "overhead_ms": "the fixed cost of an invoke",
+    "cpu_ms": "ops on the CPU",
+}
+FASTER = {
+    "compute_ms": "it has to compute less",
+    "weights_ms": "it needs fewer parameters",
+    "input_ms": "send a smaller input",
+    "output_ms": "return less: fewer or smaller outputs",
+    "instructions_ms": "use fewer ops: each has its instructions, sent at every invoke",
+    "overhead_ms": "change the host or its link: nothing in the network does it",
+    "cpu_ms": "keep the ops off the CPU",
+}
+"""By the term that rules."""
+MOST_NAMES = 8
+MOST_WIDTHS = 4
+
+
+def sentences(explanation: Explanation, prediction: Prediction, graph: LayerGraph) -> list[str]:
+    """What rules, how sure that is, what is streamed and why, what would mend it, what is on the CPU and untimed."""
+    placement = prediction.placement
+    if not placement.on_device:
+        return [
+            f"No op of {graph.name!r} can run on the Edge TPU, so there is no latency to give.",
+            *_cpu(prediction, graph),
+        ]
+    if any(layer.custom_code == EDGETPU_OP for layer in graph.layers):
+        return [
+            f"{graph.name!r} is compiled for the Edge TPU, and what its executable does is not timed: "
+            "predict the file that it was compiled from."
+        ]
+    found = [_ruling_term(explanation, prediction), *_interval(prediction)]
+    if explanation.spilled:
+        found += [*_streamed(explanation, prediction), *_mends(explanation.advice, prediction.device)]
+    else:
+        found += _kept(explanation, prediction)
+    if prediction.first_ms is not None and placement.on_chip_bytes:
+        upload_ms = prediction.first_ms - prediction.latency_ms
+        found.append(f"The first invoke takes {upload_ms:.3g} ms more, to upload the cached parameters.")
+    return [*found, *_cpu(prediction, graph)]
+
+
+def _ruling_term(explanation: Explanation, prediction: Prediction) -> str:
+    share = explanation.rules_ms / prediction.latency_ms if prediction.latency_ms else 0.0
+    kind = "at least" if prediction.untimed else "about"
+    return (
+        f"An invoke takes {kind} {prediction.latency_ms:.3g} ms on {prediction.device}; "
+        f"{TERM_NAMES[explanation.rules]} rules it with {explanation.rules_ms:.3g} ms ({share:.0%})."
+    )
+
+
+def _interval(prediction: Prediction) -> Iterator[str]:
+    if prediction.low_ms is not None and prediction.high_ms is not None:
+        yield (
+            f"In nine of ten cases it lies between {prediction.low_ms:.3g} and {prediction.high_ms:.3g} ms, "
+            f"judged by measured models of its kind ({prediction.regime})."
+        )
+    if prediction.outside:
+        yield f"Outside what was calibrated: {'; '.join(prediction.outside)}."
+
+
+def _streamed(explanation: Explanation, prediction: Prediction) -> Iterator[str]:
+    placement, spilled = prediction.placement, explanation.spilled
+    most = spilled[0]
+    setup = f", {explanation.setup_ms:.3g} ms of it whatever their size" if explanation.setup_ms else ""
+    yield (
+        f"{placement.off_chip_bytes / MIB:.2f} MiB of parameters don't fit beside the "
+        f"{placement.on_chip_bytes / MIB:.2f} MiB in the cache and are streamed at every invoke, "
+        f"which costs {prediction.terms['weights_ms']:.3g} ms{setup}. {_count(len(spilled), 'layer')} spilled; "
+        f"{_name(most.index, most.op)} costs {most.cost_ms:.3g} ms."
+    )
+    striped = [spill for spill in spilled if spill.fetches > 1]
+    if striped:
+        worst = max(striped, key=lambda spill: spill.fetches)
+        yield (
+            f"The parameters of {_count(len(striped), 'layer')} are fetched more than once, those of "
+            f"{_name(worst.index, worst.op)} {worst.fetches} times: its input and output together, "
+            f"{worst.activation_bytes / MIB:.2f} MiB, outgrow the narrow memory of "
+            f"{explanation.narrow_memory_bytes / MIB:.2f} MiB, so the output is made in stripes, with a fetch for each."
+        )
+
+
+def _kept(explanation: Explanation, prediction: Prediction) -> Iterator[str]:
+    if prediction.placement.on_chip:
+        yield f"All parameters, {prediction.placement.on_chip_bytes / MIB:.2f} MiB, stay in the device's cache."
+    found = explanation.advice.widths
+    if isinstance(found, Widths):
+        yield (
+            f"Outputs are charged up to the next multiple of 64: hidden layers narrowed from {_changes(found)} "
+            f"outputs are predicted to take {found.latency_ms:.3g} ms."
+        )
+    else:
+        yield f"Nothing is streamed, so there is nothing to mend; to be faster, {FASTER[explanation.rules]}."
+
+
+def _mends(advice: Advice, device: str) -> Iterator[str]:
+    if isinstance(advice.widths, Widths):
+        found = advice.widths
+        yield (
+            f"To mend it by width: hidden layers narrowed from {_changes(found)} outputs "
+            f"({found.share:.0%} of all outputs, {found.parameter_bytes / MIB:.2f} MiB) keep everything on chip; "
+            f"predicted {found.latency_ms:.3g} ms."
+        )
+    if isinstance(advice.segments, Cuts):
+        cuts = advice.segments
+        yield (
+            f"To mend it by a pipeline: {cuts.segments} devices like {device}, cut before op "
+            f"{_list([str(index) for index in cuts.cuts])}, keep everything on chip; predicted "
+            f"{max(cuts.latencies_ms):.3g} ms for the slowest segment, {sum(cuts.latencies_ms):.3g} ms for all in turn."
+        )
+    if isinstance(advice.image, Image):
+        image = advice.image
+        effect = "keep everything on chip" if image.on_chip else "keep no more on chip, but fetch each layer once"
+        yield (
+            f"To mend it by the image: {_size(image.after)} in place of {_size(image.before)} pixels {effect}; "
+            f"predicted {image.latency_ms:.3g} ms."
+        )
+    for kind, found_none in (("width", advice.widths), ("a pipeline", advice.segments), ("the image", advice.image)):
+        if isinstance(found_none, NoWay):
+            yield f"Not to be mended by {kind}: {found_none.reason}."
+
+
+def _changes(found: Widths) -> str:
+    pairs = sorted(found.changed, key=lambda pair: pair[1] - pair[0])
+    shown = [f"{before} to {after}" for before, after in pairs[:MOST_WIDTHS]]
+    return _list(shown, len(pairs) - MOST_WIDTHS)
+
+
+def _size(image: tuple[int, int]) -> str:
+    return f"{image[0]} x {image[1]}"
+
+
+def _cpu(prediction: Prediction, graph: LayerGraph) -> Iterator[str]:
+    placement = prediction.placement
+    if placement.on_cpu:
+        named = (i for i in placement.on_cpu if "more than one subgraph" not in placement.reasons[i])
+        first = next(named, placement.on_cpu[0])
+        names = [_name(index, graph.layers[index].op) for index in placement.on_cpu[:MOST_NAMES]]
+        yield (
+            f"{len(placement.on_cpu)} of {len(graph.layers)} ops on the CPU: "
+            f"{_list(names, len(placement.on_cpu) - MOST_NAMES)}. "
+            f"Why: {_name(first, graph.layers[first].op)}, {placement.reasons[first]}."
+        )
+    if prediction.untimed:
+        count = len(prediction.untimed)
+        which = f"op {prediction.untimed[0]}" if count == 1 else f"{count} ops, the first {prediction.untimed[0]}"
+        yield f"Not timed, so that the latency is a lower bound: {which}."
+
+
+def _name(index: int, op: str) -> str:
+    return f"{index} {op}"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _list(items: Sequence[str] | Iterable[str], more: int = 0) -> str:
+    return ", ".join(items) + (f" and {more} more" if more > 0 else "")
