@@ -1,66 +1,41 @@
 """Draw the figures of docs/simulator.md: `python docs/figures.py --data DIR [--out DIR]`.
 
-DIR has the published tables that `paraedge validate` reads. What was measured is a filled dot, what is predicted a line,
-an area or a hollow mark. The same tables and the same matplotlib give the same files, byte for byte.
+DIR has the published tables that `paraedge validate` reads. Filled dots are measured; lines,
+areas and hollow marks are predicted. The same tables and the same matplotlib give the same files, byte for byte.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
+from figure_errors import left_out, predicted_measured
+from figure_style import BLUE, BROWN, GREEN, GREY, HOLLOW, MODELS, ORANGE, PINK, SWEEPS, look, measured, save, sheet
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from paraedge import models
 from paraedge.calibrate import validate
 from paraedge.calibrate.published import SWEEP_HOST, ZOO, published_rows, sweep_graph
-from paraedge.calibrate.report import Group, Validation
+from paraedge.calibrate.report import Validation
 from paraedge.calibrate.residuals import SUITE
 from paraedge.calibrate.row import Row
+from paraedge.core.errors import BadInput
 from paraedge.core.outcome import Prediction
 from paraedge.core.spec import ModelSpec
 from paraedge.models.conv_stack import ConvStackParams
-from paraedge.report.style import GRID, INK, MUTED, SERIES, log_axis, settings
+from paraedge.report.style import INK, MUTED, log_axis
 from paraedge.simulate import load_hardware, predict
 from paraedge.simulate.shapes import MIB
 from paraedge.simulate.steps import layer_steps
 from paraedge.simulate.traffic import weight_fetches
 
 FOLDER = Path(__file__).with_name("figures")
-SWEEPS = "Jorgitou98/EdgeTPU-QuantRL-Evaluation"
-MODELS = "google-coral/cts"
-BLUE, ORANGE, GREEN, PINK, BROWN, GREY = SERIES
-HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.3}
-LOOK = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # a reader without the first has one about as wide
-    "font.size": 10.5,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-    "legend.fontsize": 9.5,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.edgecolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-}
 
 
 class Known(NamedTuple):
@@ -68,29 +43,6 @@ class Known(NamedTuple):
 
     rows: Sequence[Row]
     validation: Validation
-
-
-def sheet(title: str, note: str, inches: tuple[float, float], **grid: Any) -> tuple[Figure, list[Axes]]:
-    """A white page with a title, a note in small type below, and axes."""
-    figure = Figure(figsize=inches, facecolor="white", layout="constrained")
-    figure.set_layout_engine("constrained", w_pad=0.09, h_pad=0.09)
-    figure.suptitle(title, x=0.015, ha="left", fontsize=12, fontweight="bold")
-    figure.supxlabel(textwrap.fill(note, round(inches[0] * 13.5)), x=0.015, ha="left", fontsize=9, color=MUTED)
-    return figure, list(figure.subplots(squeeze=False, **grid).ravel())
-
-
-def measured(axes: Axes, xs: Sequence[float | None], ys: Sequence[float | None]) -> Line2D:
-    """Published points."""
-    (dots,) = axes.plot(xs, ys, "o", color=INK, markersize=4.5, markeredgecolor="white", markeredgewidth=0.5, zorder=5)
-    return dots
-
-
-def legend_above(axes: Axes, handles: Sequence[Any], columns: int) -> None:
-    """A legend over the axes, where it hides nothing."""
-    axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns,
-        borderaxespad=0, handlelength=1.0, handletextpad=0.5, columnspacing=1.2,
-    )  # fmt: skip
 
 
 # --- the sweeps ---
@@ -123,11 +75,10 @@ def fc_cliff(known: Known) -> Figure:
         axes.text(size[at] - 0.5, middle, f"x {ms[at] / ms[at - 1]:.0f}", ha="right", va="center", color=BLUE)
     axes.text(3.8, 0.36, "all on chip", ha="center")
     rows = [row for row in known.rows if row.series == "FC"]
-    dots = measured(
-        axes, [(row.on_chip_mib or 0) + (row.off_chip_mib or 0) for row in rows], [r.latency_ms for r in rows]
-    )
-    words = f"its 90 % band ({high[-1] / ms[-1] - 1:.1%} where streamed)"
-    axes.legend([dots, line, band], ["published", "predicted", words.replace("%)", " %)")], loc=(0.42, 0.1))
+    told = [(row.on_chip_mib or 0) + (row.off_chip_mib or 0) for row in rows]
+    dots = measured(axes, told, [row.latency_ms for row in rows])
+    words = f"its 90 % band ({100 * (high[-1] / ms[-1] - 1):.1f} % either way where streamed)"
+    axes.legend([dots, line, band], ["published", "predicted", words], loc=(0.42, 0.1))
     return figure
 
 
@@ -152,8 +103,8 @@ def conv_stripes(known: Known) -> Figure:
     rest = found[0].latency_ms - found[0].terms["compute_ms"] - found[0].terms["output_ms"]
     figure, panels = sheet(
         "CONV sweep: what a latency is made of",
-        f"Published (dots): {SWEEPS}, five 3 x 3 convolutions of 64 x 64 pixels. Predicted: {SWEEP_HOST}, whose constants "
-        f"were fitted to these points. Input, instructions and the fixed cost, {rest:.1f} ms, are too thin to be seen.",
+        f"Published (dots): {SWEEPS}, five 3 x 3 convolutions of 64 x 64 pixels. Predicted: {SWEEP_HOST}, "
+        f"fitted to these points. Input, instructions and fixed cost, {rest:.1f} ms, are too thin to see.",
         (7.8, 4.9), ncols=2, width_ratios=(2, 3),
     )  # fmt: skip
     border = next(at for at, each in enumerate(streaming) if each.layers)
@@ -166,7 +117,7 @@ def conv_stripes(known: Known) -> Figure:
         axes.set(xlabel="filters of each layer", xlim=(xs[0], xs[-1]))
     panels[0].set(ylabel="latency, ms", title="all on chip")
     panels[1].set(title="streamed; x 3: fetched three times")
-    _label_fetches(panels[1], filters[border:], found[border:], streaming[border:])
+    _label_fetches(panels[1], filters[border:], found[border:], streaming[border:], rows)
     return figure
 
 
@@ -181,13 +132,17 @@ def _stack(axes: Axes, xs: Sequence[int], found: Sequence[Prediction]) -> None:
         name, colour = TERMS[key]
         axes.fill_between(xs, base, base + ms, color=colour, linewidth=0)
         if ms[at] > 0.05 * total.max():
-            axes.text(xs[-1] - 6, base[at] + ms[at] / 2, name, color="white", ha="right", va="center")
+            axes.text(
+                xs[-1] - 6, base[at] + ms[at] / 2, name.replace(" ", "\n"), color="white", ha="right", va="center"
+            )
         base = base + ms
     axes.plot(xs, total, color=INK, linewidth=1)
     axes.set_ylim(0, 1.17 * total.max())
 
 
-def _label_fetches(axes: Axes, xs: Sequence[int], found: Sequence[Prediction], streaming: Sequence[Streaming]) -> None:
+def _label_fetches(
+    axes: Axes, xs: Sequence[int], found: Sequence[Prediction], streaming: Sequence[Streaming], rows: Sequence[Row]
+) -> None:
     """Layers along the top, fetches over each step that is wide enough."""
     for layers, group in itertools.groupby(range(len(xs)), key=lambda at: streaming[at].layers):
         places = list(group)
@@ -198,89 +153,8 @@ def _label_fetches(axes: Axes, xs: Sequence[int], found: Sequence[Prediction], s
         places = list(group)
         if len(places) > 3:
             middle = sum(xs[at] for at in places) / len(places)
-            axes.text(middle, found[places[-1]].latency_ms + 9, f"x {each.fetches}", ha="center")
-
-
-# --- the fits ---
-
-
-def predicted_measured(known: Known) -> Figure:
-    """Every row predicted by a fit of all other rows, over what was measured; below, the ratio."""
-    figure, (axes, ratios) = sheet(
-        "Predicted over measured, each row left out of its fit",
-        f"Published: {SWEEPS} (sweeps), {MODELS} (models). Hosts with fewer than three models are not shown.",
-        (7.4, 7.4), nrows=2, sharex=True, height_ratios=(2, 1),
-    )  # fmt: skip
-    ends = np.array([0.05, 1000])
-    axes.fill_between(ends, 0.9 * ends, 1.1 * ends, color=MUTED, alpha=0.3, linewidth=0)
-    ratios.fill_between(ends, 0.9, 1.1, color=MUTED, alpha=0.3, linewidth=0)
-    ratios.text(900, 1.12, "within 10 %", color=MUTED, ha="right")
-    for group in _disjoint(known.validation):
-        colour, shape = GROUPS[group.name]
-        ms = np.array([each.measured_ms for each in group.predictions])
-        told = np.array([each.predicted_ms["row"] for each in group.predictions])
-        axes.plot(ms, told, color=colour, marker=shape, markersize=5, label=group.name, **HOLLOW)
-        ratios.plot(ms, told / ms, color=colour, marker=shape, markersize=5, **HOLLOW)
-    axes.legend(loc="upper left", handletextpad=0.3)
-    axes.set(ylabel="predicted, ms", xlim=ends, ylim=ends)
-    ratios.set(xlabel="measured, ms", ylabel="predicted / measured", ylim=(0.5, 1.6))
-    log_axis(axes, "x")
-    log_axis(axes, "y")
-    return figure
-
-
-GROUPS = {
-    "fully connected, on chip": (BLUE, "o"),
-    "fully connected, streamed": (BLUE, "s"),
-    "convolutions, on chip": (ORANGE, "o"),
-    "convolutions, streamed": (ORANGE, "s"),
-    "models on sim-edgetpu-usb3": (GREEN, "^"),
-    "models on sim-edgetpu-devboard": (GREEN, "D"),
-    "models on sim-edgetpu-usb2": (GREEN, "v"),
-    "models on macOS, USB 3": (PINK, "^"),
-    "models on Windows, PCIe": (PINK, "D"),
-}
-"""Groups of `paraedge validate` that share no row, with colour and marker."""
-
-
-def _disjoint(validation: Validation) -> list[Group]:
-    groups = {group.name: group for group in validation.groups}
-    return [groups[name] for name in GROUPS]
-
-
-MARKS = {
-    "row": ("row left out", BLUE, "o"),
-    "case": ("its regime or model left out", ORANGE, "s"),
-    "host": ("host left out", GREEN, "^"),
-    "interpolation": ("interpolation, row left out", GREY, "x"),
-    "interpolation, case out": ("interpolation, regime or model left out", GREY, "+"),
-}
-
-
-def left_out(known: Known) -> Figure:
-    """Median error of each group, by what the fit hasn't seen, beside interpolation's."""
-    figure, (axes,) = sheet(
-        "Median error, by what the fit has not seen",
-        f"Published: {SWEEPS} (sweeps), {MODELS} (models); in brackets the rows. Interpolation: between the neighbours "
-        "in size on the same device.",
-        (7.6, 5.6),
-    )
-    groups = _disjoint(known.validation)
-    for place, group in enumerate(groups):
-        for number, (key, (_, colour, shape)) in enumerate(MARKS.items()):
-            keys = ("regime", "model") if key == "case" else (key,)
-            for error in (100 * group.scores[each].median_ape for each in keys if each in group.scores):
-                axes.plot(error, place + 0.12 * (number - 2), color=colour, marker=shape, markersize=6.5, **HOLLOW)
-    axes.set_yticks(range(len(groups)), [f"{group.name} ({len(group.predictions)})" for group in groups])
-    axes.invert_yaxis()
-    axes.axvline(10, color=MUTED, linewidth=1, linestyle="--")
-    axes.set(xlabel="median absolute error, %")
-    log_axis(axes, "x")
-    marks = [
-        Line2D([], [], color=colour, marker=shape, label=label, **HOLLOW) for label, colour, shape in MARKS.values()
-    ]
-    figure.legend(handles=marks, loc="outside lower left", ncols=2)
-    return figure
+            dots = [row.latency_ms or 0 for row in rows if xs[places[0]] <= row.size <= xs[places[-1]]]
+            axes.text(middle, max(found[places[-1]].latency_ms, *dots, 0) + 12, f"x {each.fetches}", ha="center")
 
 
 # --- the terms ---
@@ -301,8 +175,8 @@ def models_terms(known: Known) -> Figure:
     """The suite's models on three hosts: predicted terms over the measured latency."""
     figure, panels = sheet(
         "Real models: predicted terms, as shares of the measured latency",
-        f"Measured (in ms on the right): {MODELS}. Predicted: the hosts' own files, whose constants were fitted to these "
-        "rows.",
+        f"Measured (line at 1; in ms on the right): {MODELS}. Predicted: the hosts' own files, whose constants were "
+        "fitted to these rows.",
         (7.6, 7.4), nrows=3, sharex=True,
     )  # fmt: skip
     for axes, host in zip(panels, SUITE, strict=True):
@@ -311,14 +185,13 @@ def models_terms(known: Known) -> Figure:
         for place, name in enumerate(ZOO):
             _bar(axes, place, predict(rows[name].graph, hardware), rows[name].latency_ms or 0)
         axes.axvline(1, color=INK, linewidth=1.4)
-        axes.text(1, 1.02, "measured", transform=axes.get_xaxis_transform(), ha="center", fontsize=9.5)
         axes.set_yticks(range(len(ZOO)), list(ZOO))
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.set_title(host)
+        axes.set_title(f"{host}: {hardware.interface}, {hardware.host}")
     panels[-1].set(xlabel="predicted / measured", xlim=(0, 1.22), xticks=[0, 0.25, 0.5, 0.75, 1])
     handles = [Patch(color=colour, label=name) for name, colour in TERMS.values()]
-    figure.legend(handles=handles, loc="outside lower left", ncols=6, handlelength=0.9, columnspacing=1.2)
+    panels[0].legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.15), ncols=6, handlelength=0.9)
     return figure
 
 
@@ -335,7 +208,7 @@ def _bar(axes: Axes, place: int, prediction: Prediction, measured_ms: float) -> 
 # --- the array ---
 
 
-def tiles(_known: Known) -> Figure:
+def tiles() -> Figure:
     """Useful multiply-accumulates a step, of 4096: over the side of an image, and over output channels."""
     figure, (left, right) = sheet(
         "How a 3 x 3 convolution fills the array",
@@ -370,10 +243,10 @@ def _useful(side: int, outputs: int) -> float:
 FIGURES: Mapping[str, Callable[[Known], Figure]] = {
     "fc-cliff": fc_cliff,
     "conv-stripes": conv_stripes,
-    "predicted-measured": predicted_measured,
+    "predicted-measured": lambda known: predicted_measured(known.validation),
     "models-terms": models_terms,
-    "tiles": tiles,
-    "left-out": left_out,
+    "tiles": lambda _: tiles(),
+    "left-out": lambda known: left_out(known.validation),
 }
 """Each figure by the name of its file."""
 
@@ -384,11 +257,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the published tables")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help="where the SVGs go")
     arguments = parser.parse_args()
+    try:
+        known = Known(published_rows(arguments.data), validate(arguments.data))
+    except BadInput as error:
+        parser.error(str(error))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    known = Known(published_rows(arguments.data), validate(arguments.data))
     for name, draw in FIGURES.items():
-        with mpl.rc_context({**settings(), **LOOK}):
-            draw(known).savefig(arguments.out / f"{name}.svg", metadata={"Date": None})
+        with look():
+            save(draw(known), arguments.out / f"{name}.svg")
 
 
 if __name__ == "__main__":

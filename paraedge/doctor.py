@@ -5,19 +5,19 @@ from __future__ import annotations
 import ctypes.util
 import importlib.metadata
 import os
-import platform
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from paraedge.core.device import Absence
 from paraedge.devices import edgetpu_host
-from paraedge.devices.edgetpu_host import CORAL_APT, Attached
+from paraedge.devices.edgetpu_host import ROOT_VARIABLE, Attached
+
+if TYPE_CHECKING:
+    from paraedge.build import Compiler
 
 Status: TypeAlias = Literal["ok", "warn", "missing", "info"]
-
-COMPILER_PAGE = "https://coral.ai/docs/edgetpu/compiler/#download"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +30,27 @@ class Finding:
     remedy: str | None = None
 
 
+def _find_compiler() -> Compiler | Absence:
+    from paraedge.build import find_compiler  # which brings numpy along
+
+    return find_compiler()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """Where the checks look; a test gives a made-up tree and made-up packages.
 
     root: in place of `/` (for /sys and /dev). environment: in place of `os.environ`. package_version: version of an
     installed distribution or None. package_summary: its one-line summary. find_library: a library's name or None.
+    find_compiler: the edgetpu_compiler, or why there is none.
     """
 
-    root: Path = Path("/")
+    root: Path = field(default_factory=edgetpu_host.root)
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     package_version: Callable[[str], str | None] = lambda name: _metadata(name, "Version")
     package_summary: Callable[[str], str | None] = lambda name: _metadata(name, "Summary")
     find_library: Callable[[str], str | None] = ctypes.util.find_library
+    find_compiler: Callable[[], Compiler | Absence] = _find_compiler
 
     def read(self, path: str | Path) -> str | None:
         """Text of a file under `root`, stripped, or None."""
@@ -50,10 +58,6 @@ class Host:
             return (self.root / path).read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return None
-
-    def on_path(self, program: str) -> str | None:
-        """Where a program is on the environment's PATH, or None."""
-        return shutil.which(program, path=self.environment.get("PATH", ""))
 
 
 def diagnose(host: Host | None = None) -> tuple[Finding, ...]:
@@ -112,49 +116,32 @@ def pycoral(host: Host) -> Iterable[Finding]:
 
 
 def edgetpu_compiler(host: Host) -> Iterable[Finding]:
-    """Google's closed compiler: named by PARAEDGE_EDGETPU_COMPILER, or on the path."""
-    check = "edgetpu_compiler"
-    named = host.environment.get("PARAEDGE_EDGETPU_COMPILER")
-    if named:
-        if os.access(named, os.X_OK) and Path(named).is_file():
-            yield Finding(check=check, status="ok", found=named)
-        else:
-            yield Finding(
-                check=check, status="missing", found=f"PARAEDGE_EDGETPU_COMPILER={named} is not an executable file",
-                remedy="export PARAEDGE_EDGETPU_COMPILER=/path/to/edgetpu_compiler",
-            )  # fmt: skip
-        return
-    path = host.on_path("edgetpu_compiler")
-    if path:
-        yield Finding(check=check, status="ok", found=path)
-    elif platform.machine() not in {"x86_64", "AMD64"}:
-        yield Finding(
-            check=check, status="missing", found=f"not on the path; it runs on x86-64, this is {platform.machine()}",
-            remedy="compile on an x86-64 host and copy the models here",
-        )  # fmt: skip
+    """Google's closed compiler, where it answers with its version."""
+    found = host.find_compiler()
+    if isinstance(found, Absence):
+        yield _lacking("edgetpu_compiler", found)
     else:
-        yield Finding(
-            check=check,
-            status="missing",
-            found="not on the path",
-            remedy=f"sudo apt install edgetpu-compiler   (repository: {COMPILER_PAGE})",
-        )
+        yield Finding(check="edgetpu_compiler", status="ok", found=f"{found.path}, version {found.version}")
 
 
 def libedgetpu(host: Host) -> Iterable[Finding]:
     """The Edge TPU's runtime. Only looked up: a wrong version would take this process down with it."""
     library = edgetpu_host.find_library(host.find_library, host.environment)
-    if library:
-        yield Finding(check="libedgetpu", status="ok", found=library)
+    if isinstance(library, Absence):
+        yield _lacking("libedgetpu", library)
     else:
-        yield Finding(
-            check="libedgetpu", status="missing", found="libedgetpu.so.1 is not found by the loader",
-            remedy=f"sudo apt install libedgetpu1-std   (repository: {CORAL_APT})",
-        )  # fmt: skip
+        yield Finding(check="libedgetpu", status="ok", found=library)
+
+
+def _lacking(check: str, gap: Absence) -> Finding:
+    return Finding(check=check, status="missing", found=gap.reason, remedy=gap.remedy)
 
 
 def edgetpus(host: Host) -> Iterable[Finding]:
     """Edge TPUs on PCIe and USB with the speed of their links; one line where there is none at all."""
+    if host.root != Path("/"):
+        text = f"Edge TPUs are looked for under {host.root}, not on this machine"
+        yield Finding(check=ROOT_VARIABLE, status="info", found=text)
     found = edgetpu_host.find_attached(host.root)
     yield from (_stick(one) if one.bus == "USB" else _module(one) for one in found)
     if not found:
@@ -194,6 +181,15 @@ def _module(device: Attached) -> Finding:
     )  # fmt: skip
 
 
+def hardware_files(host: Host) -> Iterable[Finding]:
+    """The user's own hardware files, where one can't be used."""
+    from paraedge.simulate import user_hardware
+
+    for one in user_hardware():
+        if isinstance(one, Absence):
+            yield Finding(check="hardware file", status="warn", found=f"{one.id}: {one.reason}", remedy=one.remedy)
+
+
 def governor(host: Host) -> Iterable[Finding]:
     """A governor that is not `performance` changes the clock while we measure."""
     folder = host.root / "sys/devices/system/cpu"
@@ -226,7 +222,8 @@ def vulkan(host: Host) -> Iterable[Finding]:
 
 
 CHECKS: tuple[Callable[[Host], Iterable[Finding]], ...] = (
-    litert, tflite_runtime, pycoral, edgetpu_compiler, libedgetpu, edgetpus, governor, tensorflow, vulkan,
+    litert, tflite_runtime, pycoral, edgetpu_compiler, libedgetpu, edgetpus, hardware_files, governor,
+    tensorflow, vulkan,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from paraedge import build, models, run, tflite
 from paraedge.archive import Archive, Key, Row, make_row
-from paraedge.build.scratch import work_folder
+from paraedge.build.scratch import Work, work_folder
 from paraedge.core.device import Roof, Target
 from paraedge.core.errors import BadInput, ParaedgeError
 from paraedge.core.graph import LayerGraph
@@ -62,7 +62,7 @@ def run_campaign(
         for name in sorted({registry.lock_name(target.device) for driver, target in targets if driver.isolated}):
             held.enter_context(run.device_lock(name))
         book = held.enter_context(open_archive(sweep, specs, folder))
-        work = held.enter_context(work_folder())
+        work = Work(folder=held.enter_context(work_folder()))
         visits = list(plan(sweep, specs, targets, book, retry_failed=retry_failed))
         if visits:
             describe(book, targets, sweep, work)
@@ -139,7 +139,7 @@ def key_of(spec: ModelSpec, target: Target, number: int) -> Key:
     return (spec.spec_id, target.device, target.threads, target.kernels, number)
 
 
-def sample(visit: Visit, sweep: Sweep, work: Path, book: Archive) -> Iterator[tuple[ModelSpec, Row]]:
+def sample(visit: Visit, sweep: Sweep, work: Work, book: Archive) -> Iterator[tuple[ModelSpec, Row]]:
     """Build, sample and describe each point of a visit, one at a time; a model is gone before the next is built."""
     current: list[Prepared] = []
 
@@ -195,7 +195,7 @@ class Prepared:
             self.artifact.path.unlink(missing_ok=True)
 
 
-def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prepared:
+def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Work) -> Prepared:
     """Make the graph and the file that the driver needs; a looping device gets a batch of one."""
     looped = driver.batch_mode == "looped"
     try:
@@ -213,15 +213,15 @@ def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Path) -> Prep
         return Prepared(spec=spec, graph=graph, job=Failure(stage="load", error="Unsupported", message=reason))
     artifact: Artifact | Failure | None = None
     if getattr(driver, "needs_compiled", False):  # a third party's driver may not say
-        artifact = build.build_compiled(spec, graph, work)
+        artifact = build.build_compiled(spec, graph, work.folder, failed=work.failed)
     elif driver.needs_file:
-        artifact = build.build_artifact(spec, graph, work)
+        artifact = build.build_artifact(spec, graph, work.folder)
     if isinstance(artifact, Failure):
         return Prepared(spec=spec, graph=graph, job=artifact)
     return Prepared(spec=spec, graph=graph, job=Job(spec=spec, graph=graph, artifact=artifact))
 
 
-def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Sweep, work: Path) -> None:
+def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Sweep, work: Work) -> None:
     """Put the environment, the devices and their roofs into `meta.json`; roofs are measured once a campaign.
 
     `environment` is of the call that began the campaign, `resumed_in` lists those of the calls that went on with it.
@@ -241,7 +241,7 @@ def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Swe
     book.update_meta(devices={**book.meta.get("devices", {}), **infos}, roofs=known, roof_errors=errors)
 
 
-def measure_roofs(driver: Driver, target: Target, sweep: Sweep, work: Path) -> tuple[tuple[Roof, ...], str | None]:
+def measure_roofs(driver: Driver, target: Target, sweep: Sweep, work: Work) -> tuple[tuple[Roof, ...], str | None]:
     """The ceilings of a target, on models large enough to reach its peak and one small enough for its floor.
 
     None, and the reason, where they can't be measured: the points still count, and the next call tries again.

@@ -38,8 +38,8 @@ for name, text in attempt["logs"].items():
 sys.stdout.write(attempt["text"] * attempt["repeat"])
 sys.stdout.flush()
 if attempt["hang"]:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    (here / "pids").write_text(f"{os.getpid()} {child.pid}")
+    children = [subprocess.Popen([*escape, "sleep", "600"]) for escape in ([], ["setsid"])]
+    (here / "pids").write_text(" ".join(str(pid) for pid in (os.getpid(), *(child.pid for child in children))))
     time.sleep(600)
 if attempt["signal"]:
     os.kill(os.getpid(), signal.Signals[attempt["signal"]])

@@ -167,7 +167,8 @@ def make_host(folder: Path, monkeypatch: pytest.MonkeyPatch, *, library: str | N
     monkeypatch.setenv(edgetpu_host.ROOT_VARIABLE, str(root))
     if library is None:
         monkeypatch.delenv(edgetpu_host.LIBRARY_VARIABLE, raising=False)
-        monkeypatch.setattr(edgetpu_host, "find_library", lambda: None)
+        nothing = edgetpu_host.find_library(lambda name: None, {})
+        monkeypatch.setattr(edgetpu_host, "find_library", lambda: nothing)
     else:
         monkeypatch.setenv(edgetpu_host.LIBRARY_VARIABLE, library)
     monkeypatch.setattr(registry, "present", functools.cache(registry.present.__wrapped__))  # gone with the test

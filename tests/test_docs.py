@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import stat
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     inside = [link for link in links if "://" not in link]
     assert [link for link in inside if not (page.parent / link).exists()] == []
+
+
+def test_each_figure_is_drawn_by_the_script_and_shown_on_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "docs"))
+    figures = importlib.import_module("figures")
+    files = sorted(figures.FOLDER.iterdir())
+    assert {path.name for path in files} == {f"{name}.svg" for name in figures.FIGURES}
+    assert all(path.stat().st_size < 120_000 for path in files)
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [path.name for path in files if f"](figures/{path.name})" not in pages] == []
 
 
 def test_the_readme_lists_every_command() -> None:

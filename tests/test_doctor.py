@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from paraedge.build import Compiler
+from paraedge.core.device import Absence
 from paraedge.doctor import Finding, Host, diagnose
+
+NO_COMPILER = Absence(id="edgetpu_compiler", reason="not on the path", remedy="sudo apt install edgetpu-compiler")
 
 
 def host(
@@ -18,13 +23,15 @@ def host(
     summaries: Mapping[str, str] | None = None,
     libraries: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    compiler: Compiler | Absence = NO_COMPILER,
 ) -> Host:
     return Host(
         root=root,
-        environment=environment or {"PATH": ""},
+        environment=environment or {},
         package_version=(versions or {}).get,
         package_summary=(summaries or {}).get,
         find_library=(libraries or {}).get,
+        find_compiler=lambda: compiler,
     )
 
 
@@ -87,9 +94,32 @@ def test_the_link_of_a_pcie_device(tmp_path: Path, speed: str, status: str) -> N
 
 
 def test_a_named_library_is_found(tmp_path: Path) -> None:
-    environment = {"PATH": "", "PARAEDGE_LIBEDGETPU": "/opt/libedgetpu.so.1"}
+    environment = {"PARAEDGE_LIBEDGETPU": str(tmp_path / "libedgetpu.so.1")}
     found = by_check(diagnose(host(tmp_path, environment=environment)))["libedgetpu"]
-    assert (found.status, found.found) == ("ok", "/opt/libedgetpu.so.1")
+    assert found.status == "missing"
+    assert "PARAEDGE_LIBEDGETPU" in (found.remedy or "")
+    write(tmp_path / "libedgetpu.so.1", "")
+    found = by_check(diagnose(host(tmp_path, environment=environment)))["libedgetpu"]
+    assert (found.status, found.found) == ("ok", str(tmp_path / "libedgetpu.so.1"))
+
+
+def test_devices_are_looked_for_where_the_driver_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usb(tmp_path, ("1a6e", "089a"), "480")
+    monkeypatch.setenv("PARAEDGE_SYSFS_ROOT", str(tmp_path))
+    found = by_check(diagnose())
+    assert found["USB Edge TPU"].status == "warn"
+    assert str(tmp_path) in found["PARAEDGE_SYSFS_ROOT"].found
+
+
+def test_hardware_files_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "hardware file" not in by_check(diagnose(host(tmp_path)))
+    write(tmp_path / "bad.toml", "nonsense")
+    for value, named in ((tmp_path, "bad.toml"), (tmp_path / "nowhere", "PARAEDGE_HARDWARE")):
+        monkeypatch.setenv("PARAEDGE_HARDWARE", str(value))
+        found = by_check(diagnose(host(tmp_path)))["hardware file"]
+        assert found.status == "warn"
+        assert named in found.found
+        assert found.remedy
 
 
 @pytest.mark.parametrize(("names", "status"), [(["performance"] * 2, "ok"), (["performance", "powersave"], "warn")])
@@ -122,14 +152,15 @@ def test_the_wrong_pycoral(tmp_path: Path, version: str, summary: str | None, st
     assert found["pycoral"].status == status
 
 
-def test_the_compiler_on_the_path_or_named(tmp_path: Path) -> None:
-    program = tmp_path / "bin" / "edgetpu_compiler"
-    write(program, "#!/bin/sh")
-    program.chmod(0o755)
-    for environment in ({"PATH": str(program.parent)}, {"PATH": "", "PARAEDGE_EDGETPU_COMPILER": str(program)}):
-        assert by_check(diagnose(host(tmp_path, environment=environment)))["edgetpu_compiler"].status == "ok"
-    wrong = {"PATH": str(program.parent), "PARAEDGE_EDGETPU_COMPILER": str(tmp_path / "gone")}
-    assert by_check(diagnose(host(tmp_path, environment=wrong)))["edgetpu_compiler"].status == "missing"
+def test_the_compiler_is_what_compiling_would_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = Compiler(path=tmp_path / "edgetpu_compiler", version="16.0.384591198")
+    found = by_check(diagnose(host(tmp_path, compiler=good)))["edgetpu_compiler"]
+    assert found.status == "ok"
+    assert "16.0.384591198" in found.found
+    monkeypatch.setenv("PARAEDGE_EDGETPU_COMPILER", shutil.which("ls") or "")
+    found = by_check(diagnose())["edgetpu_compiler"]
+    assert found.status == "missing"
+    assert "PARAEDGE_EDGETPU_COMPILER" in (found.remedy or "")
 
 
 def test_libraries_are_looked_up(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from typing import cast
 
 import pandas as pd
 import pytest
-from compiler_stand_in import VERSION, Attempt, compiled_twin, report_text, write_compiler
+from compiler_stand_in import VERSION, Attempt, calls, compiled_twin, report_text, write_compiler
 
 from paraedge import flow, models
 from paraedge.archive import read_campaign
-from paraedge.build import scratch
+from paraedge.build import CompileOptions, scratch
 from paraedge.core.device import MeasureSettings, Origin, Target
 from paraedge.core.errors import BadCampaign, DeviceBusy, DeviceMissing
 from paraedge.core.graph import LayerGraph
@@ -156,8 +156,8 @@ class OddDriver(SimulatedDriver):
 class CompiledDriver(SimulatedDriver):
     """Needs compiled files, as a real Edge TPU does; its session sees what it was given."""
 
-    def __init__(self) -> None:
-        super().__init__(needs_compiled=True)
+    def __init__(self, *, isolated: bool = False) -> None:
+        super().__init__(needs_compiled=True, isolated=isolated)
 
     def open(self, target: Target) -> Session:
         session = super().open(target)
@@ -206,6 +206,27 @@ def test_what_cannot_be_compiled_is_a_row_of_stage_compile(
     error = runs(tmp_path / "out").error.item()
     named = "NoCompiler" if attempt is None else "Crashed: SIGSEGV" if attempt.signal else "NotQuantized"
     assert error.startswith(f"compile: {named}: ")
+
+
+def test_what_failed_to_compile_is_not_tried_again_in_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever asks for it: a round, a device, another batch of the same model, or the probes of a device's roofs."""
+    monkeypatch.setenv("PARAEDGE_CACHE", str(tmp_path / "cache"))
+    program = write_compiler(tmp_path / "c", Attempt(signal="SIGSEGV"))
+    monkeypatch.setenv("PARAEDGE_EDGETPU_COMPILER", str(program))
+    driver = CompiledDriver(isolated=True)  # so it has rounds and roofs
+    monkeypatch.setattr(registry, "find", lambda device: driver)
+    text = ONE_POINT.replace("node = 16", "node = [16, 32]\nbatch = [1, 3]") + "[measure]\nrounds = 2\n"
+    devices = ["sim-edgetpu-usb3", "sim-edgetpu-pcie"]
+    sweep = parse_sweep(text, source="crashes.toml")
+    summary = flow.run_campaign(sweep, folder=tmp_path / "out", devices=devices)
+    assert (summary.ok, summary.failed) == (0, 16)
+    probes = {dataclasses.replace(probe, batch=1).spec_id for probe in flow.ROOF_PROBES if probe.precision == "int8"}
+    once = CompileOptions().attempts * (2 + len(probes))
+    assert len(calls(program)) == once == 18
+    again = flow.run_campaign(sweep, folder=tmp_path / "out", devices=devices, retry_failed=True)
+    assert (again.failed, len(calls(program))) == (16, once + CompileOptions().attempts * 2)  # the roofs are known
 
 
 def test_a_simulated_point_is_estimated_and_has_no_compiler(campaign: Path) -> None:

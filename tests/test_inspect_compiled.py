@@ -59,10 +59,26 @@ def test_people_read_what_matters_first(compiled: Path) -> None:
     assert "parameters streamed 700 bytes, sent at every inference" in lines
     assert "compiler version cl/343520747" in lines
     assert "estimated cycles 250000, by the compiler: 0.5 ms at 500 MHz, without transfers" in lines
-    assert "caching token 1, the same in models compiled together" in lines
+    assert "caching token 1, the same in models compiled together, which share the cache" in lines
     assert any(line.startswith("0 0 EXECUTION_ONLY 1 700 2048 1 192 10 0 832 250000") for line in lines)
     assert "0 1 1 parameter to device 3145728" in lines  # the second executable's second hint
     assert any(line.startswith("1 ABS 1") for line in lines)  # and the ops of the file, as ever
+    assert "parameters unknown: inside the compiled op" in lines
+    assert not any("unknown ops/byte" in line or line.startswith("MACs unknown for edgetpu") for line in lines)
+
+
+def test_what_is_inside_a_compiled_op_is_unknown_and_not_zero(compiled: Path) -> None:
+    found = json.loads(call(compiled, "--json").stdout)
+    assert (found["totals"]["parameters"], found["totals"]["weight_bytes"]) == (None, None)
+    assert [op["weight_bytes"] for op in found["ops"]] == [None, 0, 0, 0]
+    assert found["totals"]["output_bytes"] < 1024
+    assert f"output_bytes      {found['totals']['output_bytes']} bytes\n" in call(compiled).stdout
+
+
+def test_a_version_without_a_number_is_not_stated(tmp_path: Path) -> None:
+    path = tmp_path / "net_edgetpu.tflite"
+    path.write_bytes(compiled_model(compiler="cl/"))
+    assert "compiler version     not stated" in call(path).stdout
 
 
 def test_several_compiled_ops_are_summed_and_listed(tmp_path: Path) -> None:

@@ -110,11 +110,14 @@ RESULT: tuple[Column, ...] = (
     _number("cpu_ms", "ms", "simulated: part spent in layers on the host's CPU"),
     _integer("instruction_bytes", "bytes", "simulated: instructions sent for a whole batch (inferred)"),
     _integer("link_bytes", "bytes", "simulated: everything that crosses the host link for a whole batch (inferred)"),
+    _number("predicted_low_ms", "ms", "simulated: lower end of the prediction's 90 % interval, for a whole batch"),
+    _number("predicted_high_ms", "ms", "simulated: upper end of the same interval"),
+    _text("outside", "simulated: in which ways the model is unlike any that was measured, joined by `; `"),
     _text("error", "of a failed row, as `stage: error: signal: message`"),
 )  # fmt: skip
 """Columns after the parameters."""
 
-ADDED = frozenset({"compiler"})
+ADDED = frozenset({"compiler", "predicted_low_ms", "predicted_high_ms", "outside"})
 """Columns that campaigns of earlier releases lack: read as empty, and added to a campaign that is resumed."""
 
 SAMPLES: tuple[Column, ...] = (

@@ -193,6 +193,9 @@ def _predicted_cells(prediction: Prediction, invokes: int) -> dict[str, Cell]:
     for name in TERMS:
         if name in prediction.terms:
             cells[name] = prediction.terms[name] * invokes
+    for name, end_ms in (("predicted_low_ms", prediction.low_ms), ("predicted_high_ms", prediction.high_ms)):
+        cells[name] = None if end_ms is None else end_ms * invokes
+    cells["outside"] = short("; ".join(prediction.outside)) or None
     for name, count in (("instruction_bytes", prediction.instruction_bytes), ("link_bytes", prediction.link_bytes)):
         cells[name] = None if count is None else count * invokes
     return cells

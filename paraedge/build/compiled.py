@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +49,27 @@ class CompiledModel:
     attempts: int
 
 
-def build_compiled(spec: ModelSpec, graph: LayerGraph, folder: Path) -> Artifact | Failure:
-    """Write `graph` as a model file and compile it; only the compiled file stays in `folder`."""
+def build_compiled(
+    spec: ModelSpec, graph: LayerGraph, folder: Path, *, failed: dict[str, Failure] | None = None
+) -> Artifact | Failure:
+    """Write `graph` as a model file and compile it; only the compiled file stays in `folder`.
+
+    failed: what failed to compile before, by the SHA-256 of the model, and is not tried again; a new failure is added.
+    """
     built = build_artifact(spec, graph, folder)
     if isinstance(built, Failure):
         return built
+    failed = {} if failed is None else failed
     try:
-        return compile_artifact(built, graph, folder)
+        digest = store.sha256_of(built.path)
+        if digest not in failed:
+            made = compile_artifact(built, graph, folder)
+            if isinstance(made, Artifact):
+                return made
+            failed[digest] = made
+        return failed[digest]
+    except OSError as error:
+        return _disk_failure(error)
     finally:
         built.path.unlink(missing_ok=True)
 
@@ -65,7 +80,7 @@ def compile_artifact(
     """Compile a built model for the Edge TPU into `folder`; what comes carries its placement.
 
     What can't be compiled is a Failure of stage `compile`, its error a name of CompileError.
-    graph: what the file holds. use_store: take it from the compiled models kept before, and keep the new one.
+    graph: what the file holds. use_store: take it from the compiled models kept before; a new one is kept anyway.
     """
     made = compile_model(artifact.path, graph, folder, CompileOptions(), use_store=use_store)
     if isinstance(made, Failure):
@@ -95,14 +110,17 @@ def compile_model(
             if isinstance(made, Failure):
                 return made
             entry, attempts = made
-            if use_store:
-                store.put(place, entry)
+            store.put(place, entry)
         return _described(entry, graph, attempts)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return Failure(stage="compile", error=type(error).__name__, message=f"{where}{error.strerror or error}")
+        return _disk_failure(error)
     except BadModelFile as error:  # in the store; what the compiler wrote just now was read before
-        return failure(CompileError.BAD_OUTPUT, str(error))
+        return failure(CompileError.BAD_OUTPUT, str(error).replace(f"{folder}{os.sep}", ""))
+
+
+def _disk_failure(error: OSError) -> Failure:
+    where = f"{error.filename}: " if error.filename else ""
+    return Failure(stage="compile", error=type(error).__name__, message=f"{where}{error.strerror or error}")
 
 
 def output_names(folder: Path, stem: str, segments: int) -> tuple[Path, ...]:
@@ -139,7 +157,7 @@ def _compile(
                 with file.open("rb") as data:
                     store.write_whole(data, name)
             return dataclasses.replace(entry, files=tuple(names)), attempts
-    error, detail = bad
+    error, detail = bad[0], bad[1].replace(f"{scratch}{os.sep}", "")  # which is gone
     if error in LASTING:
         return dataclasses.replace(entry, error=error.value, message=failure(error, detail).message), attempts
     return failure(error, f"{detail}, {attempts} times" if attempts > 1 else detail, ran.signal)

@@ -117,14 +117,13 @@ def _absent(reason: str, remedy: str) -> Absence:
 @functools.lru_cache(maxsize=8)
 def _asked(path: Path, _changed_ns: int, _size: int) -> Compiler | Absence:
     """Its version, asked once while the file stays as it is."""
-    ran = run_watched([str(path), "-v"], VERSION_TIMEOUT_S)
-    match = re.search(r"\bversion\s+(\d{1,9}(?:\.\d{1,12}){1,5})", ran.text)
+    ran = run_watched([str(path), "--version"], VERSION_TIMEOUT_S)
+    match = re.search(r"\bEdge TPU Compiler version\s+(\d{1,9}(?:\.\d{1,12}){1,5})", ran.text)
     if ran.exit_code == 0 and match:
         return Compiler(path=path, version=match[1])
     said = ran.error or ran.signal or ("no answer in time" if ran.timed_out else short(ran.text, 100) or "nothing")
-    return _absent(
-        f"{path} doesn't answer `-v` as {PROGRAM} does: {said}", f"export {NAMED_BY}=/path/to/{PROGRAM}   (16.0)"
-    )
+    reason = f"{path} doesn't answer `--version` as {PROGRAM} does: {said}"
+    return _absent(reason, f"export {NAMED_BY}=/path/to/{PROGRAM}   (16.0)")
 
 
 def run_compiler(compiler: Compiler, model: Path, out: Path, options: CompileOptions) -> Ran:
@@ -134,7 +133,7 @@ def run_compiler(compiler: Compiler, model: Path, out: Path, options: CompileOpt
 
 
 def run_watched(command: Sequence[str], timeout_s: float) -> Ran:
-    """Run a program in a process group of its own, which is gone when this returns, raises, or this process dies.
+    """Run a program; all that descends from it is gone when this returns or raises, and soon after this process dies.
 
     Its output and errors are one text, cut after a mebibyte. Its input is empty.
     """
@@ -168,8 +167,10 @@ def _read(stream: IO[bytes] | None, deadline: float) -> tuple[bytes, bool]:
 
 
 def _how_it_ended(text: str, status: str, ended: bool) -> Ran:
+    if not ended:  # whatever it said after that
+        return Ran(text=text, timed_out=True)
     if not status:
-        return Ran(text=text, signal="SIGKILL") if ended else Ran(text=text, timed_out=True)
+        return Ran(text=text, signal="SIGKILL")
     try:
         code = int(status)
     except ValueError:

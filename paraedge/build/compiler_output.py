@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from paraedge.build.compiler_failures import OpStatus, op_status
 
@@ -95,7 +96,9 @@ FACTS = tuple(
 VERSION = re.compile(r"edge tpu compiler version (\d{1,9}(?:\.\d{1,12})*)", re.IGNORECASE)
 COMPILE_MS = re.compile(r"compiled successfully in (\d{1,15}) ms", re.IGNORECASE)
 TABLE_HEAD = re.compile(r"\s*operator\s+count\s+status\s*$", re.IGNORECASE)
-TABLE_LINE = re.compile(r"\s*(\S+)\s+(\d{1,15})\s+(\S.*?)\s*$")
+COUNT = re.compile(r"\d{1,15}")
+LINE_CHARACTERS = 8192
+"""Longer lines say nothing: the longest that the compiler prints has a path in it, of 4096 characters at most."""
 
 
 def parse_report(text: str) -> CompilerReport:
@@ -119,36 +122,42 @@ def with_table(text: str, log: str) -> str:
 
 def _models(lines: Iterable[str]) -> list[PrintedModel]:
     """One for each group of facts; a fact that the group already has begins the next."""
-    groups: list[dict[str, object]] = []
+    groups: list[dict[str, Any]] = []
     in_table = False
     for line in lines:
-        if not line.strip():
+        if not line.strip() or len(line) > LINE_CHARACTERS:
             continue
-        if TABLE_HEAD.match(line):
-            if not groups or "operators" in groups[-1]:
-                groups.append({})
-            groups[-1]["operators"] = ()
-            in_table = True
-            continue
-        row = TABLE_LINE.match(line) if in_table else None
+        row = _operator(line) if in_table else None
         if row:
-            _add_operator(groups[-1], row)
+            groups[-1]["operators"].append(row)
             continue
-        in_table = False
-        for field, pattern in FACTS:
-            match = pattern.match(line)
-            if match:
-                if not groups or field in groups[-1]:
-                    groups.append({})
-                groups[-1][field] = _value(field, match)
-                break
-    return [PrintedModel(**group) for group in groups]  # type: ignore[arg-type]
+        field, value = _fact(line)
+        in_table = field == "operators"
+        if field:
+            if not groups or field in groups[-1]:
+                groups.append({})
+            groups[-1][field] = value
+    return [PrintedModel(**{**group, "operators": tuple(group.get("operators", ()))}) for group in groups]
 
 
-def _add_operator(group: dict[str, object], row: re.Match[str]) -> None:
-    line = OperatorCount(op=row[1], count=int(row[2]), status=op_status(row[3]), text=row[3])
-    before = group["operators"]
-    group["operators"] = (*before, line) if isinstance(before, tuple) else (line,)
+def _fact(line: str) -> tuple[str | None, object]:
+    """The field of PrintedModel that a line gives, and its value; the table's head gives an empty table."""
+    if TABLE_HEAD.match(line):
+        return "operators", []
+    for field, pattern in FACTS:
+        match = pattern.match(line)
+        if match:
+            return field, _value(field, match)
+    return None, None
+
+
+def _operator(line: str) -> OperatorCount | None:
+    """A line of the table, if it is one."""
+    cells = line.split(None, 2)
+    if len(cells) < 3 or not COUNT.fullmatch(cells[1]):
+        return None
+    text = cells[2].rstrip()
+    return OperatorCount(op=cells[0], count=int(cells[1]), status=op_status(text), text=text)
 
 
 def _value(field: str, match: re.Match[str]) -> object:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paraedge.core.graph import LayerGraph
+from paraedge.core.words import op_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +31,14 @@ class OpVersion:
     certain: bool
 
     def text(self) -> str:
-        """One line that names the op."""
+        """One line that names the op, what comes of it, and why."""
+        op = op_name(self.index, self.op)
         if not self.highest:
-            return f"op {self.index} {self.op}: unknown to edgetpu_compiler 16.0, which is of 2021"
+            return f"{op} would be refused: edgetpu_compiler 16.0, which is of 2021, doesn't know it"
+        has = f"it has version {self.version}, and edgetpu_compiler 16.0"
         if self.certain:
-            known = f"edgetpu_compiler 16.0 knows up to version {self.highest}"
-        else:
-            known = f"edgetpu_compiler 16.0 is known to map version {self.highest}; it may leave this one on the CPU"
-        return f"op {self.index} {self.op} has version {self.version}; {known}"
+            return f"{op} would be refused: {has} knows it up to version {self.highest}"
+        return f"{op} may be left on the CPU: {has} was seen to map it up to version {self.highest}"
 
 
 def refused_versions(graph: LayerGraph) -> tuple[OpVersion, ...]:

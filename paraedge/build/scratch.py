@@ -7,12 +7,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from paraedge.core.outcome import Failure
 
 PREFIX = "paraedge-work-"
 MEMORY = Path("/dev/shm")  # noqa: S108  a private folder is made inside
 ROOM_BYTES = 4 << 30
 """Free space asked of the memory file system: a model of 2 GiB and the interpreter's copy of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What the models of one run share: the folder for their files, and what failed to compile (`build_compiled`)."""
+
+    folder: Path
+    failed: dict[str, Failure] = field(default_factory=dict)
 
 
 @contextlib.contextmanager

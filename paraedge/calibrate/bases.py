@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from paraedge.calibrate.changed import changed
 from paraedge.calibrate.counted import CountedRows
 from paraedge.calibrate.fit import Problem
-from paraedge.calibrate.instructions import compiled_rows, fit_instructions
+from paraedge.calibrate.instructions import CompiledModel, compiled_rows, fit_instructions, fit_intervals
+from paraedge.calibrate.jackknife import rounded
 from paraedge.calibrate.published import INTERFACE_OF, SWEEP_HOST, published_rows, segment_rows
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.hardware import load_hardware
@@ -21,11 +24,21 @@ def published_problem(folder: Path) -> Problem:
     """
     rows = published_rows(folder)
     compiled = compiled_rows(folder, load_hardware(SWEEP_HOST))
-    of_compiler = {
-        older: {name: float(f"{value:.4g}") for name, value in fit_instructions(chosen).items()}
-        for older, chosen in ((older, [row for row in compiled if row.older is older]) for older in (True, False))
-    }
     bases: dict[str, Hardware] = {}
     for host in dict.fromkeys(row.host for row in rows):
-        bases[host] = changed(load_hardware(INTERFACE_OF[host]), **of_compiler[host != SWEEP_HOST])
+        older = host != SWEEP_HOST
+        bases[host] = _with_instructions(
+            load_hardware(INTERFACE_OF[host]), [row for row in compiled if row.older is older]
+        )
     return Problem(CountedRows(rows, bases, segment_rows(folder)))
+
+
+def _with_instructions(base: Hardware, compiled: Sequence[CompiledModel]) -> Hardware:
+    """The base with the bytes of instructions of these models' compiler, and their intervals."""
+    fitted, ends = fit_instructions(compiled), fit_intervals(compiled)
+    hardware = changed(base, **{name: rounded(value) for name, value in fitted.items()})
+    told = {
+        name: dataclasses.replace(hardware.sources[name], low=rounded(low), high=rounded(high))
+        for name, (low, high) in ends.items()
+    }
+    return dataclasses.replace(hardware, sources={**hardware.sources, **told})

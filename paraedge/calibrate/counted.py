@@ -18,10 +18,13 @@ from paraedge.simulate.predict import count
 from paraedge.simulate.regime import regime
 from paraedge.simulate.shapes import MIB
 
+STRIPES_BYTES = tuple(round(mib / 100 * MIB) for mib in range(300, 401))
+"""Scales of the stripes that are tried."""
+
 
 @dataclass(frozen=True)
 class Amounts:
-    """Under one placement, a line a row: how much each of `COSTS` prices, and the group whose scatter the row shares."""
+    """Under one placement, a line a row: how much each of `COSTS` prices, and the group whose scatter it shares."""
 
     priced: npt.NDArray[np.float64]
     groups: npt.NDArray[np.str_]
@@ -38,10 +41,11 @@ class CountedRows:
         self.latency_ms = np.array([row.latency_ms for row in rows], dtype=float)
         self.hosts = np.array([row.host for row in rows], dtype=str)
         self.grid = MemoryGrid((*rows, *byte_rows), self.bases)
-        self._partitions: dict[tuple[int, int], list[Partition]] = {}
-        self._amounts: dict[tuple[int, int, int], Amounts] = {}
+        self._partitions: dict[tuple[float, float], list[Partition]] = {}
+        self._amounts: dict[tuple[float, float, float], Amounts] = {}
+        self._streamed: dict[tuple[float, float], npt.NDArray[np.float64]] = {}
 
-    def hardware(self, host: str, memory: MemoryFit, stripe_bytes: int) -> Hardware:
+    def hardware(self, host: str, memory: MemoryFit, stripe_bytes: float) -> Hardware:
         """The base of a host with these memory constants."""
         return changed(
             self.bases[host],
@@ -50,21 +54,25 @@ class CountedRows:
             stripe_memory_bytes=stripe_bytes,
         )
 
-    def amounts(self, memory: MemoryFit, stripe_bytes: int) -> Amounts:
-        """What every row consists of; found once for each set of memory constants."""
-        place_key = (memory.wide_bytes, memory.input_room_bytes)
-        key = (*place_key, stripe_bytes)
+    def amounts(self, memory: MemoryFit, stripe_bytes: float) -> Amounts:
+        """What every row consists of."""
+        key = (memory.wide_bytes, memory.input_room_bytes, stripe_bytes)
         if key not in self._amounts:
             hosts = {host: self.hardware(host, memory, stripe_bytes) for host in self.bases}
-            if place_key not in self._partitions:
-                self._partitions[place_key] = [place(row.graph, hosts[row.host]) for row in self.rows]
-            self._amounts[key] = self._count(hosts, self._partitions[place_key])
+            if key[:2] not in self._partitions:
+                self._partitions[key[:2]] = [place(row.graph, hosts[row.host]) for row in self.rows]
+            self._amounts[key] = self._count(hosts, self._partitions[key[:2]])
         return self._amounts[key]
 
-    def streamed(self, memory: MemoryFit, stripes_mib: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Bytes that each row streams under each stripe scale: a line a scale, a column a row."""
-        column = [cost.count for cost in COSTS].index("streamed_bytes")
-        return np.array([self.amounts(memory, round(mib * MIB)).priced[:, column] for mib in stripes_mib])
+    def streamed(self, memory: MemoryFit) -> npt.NDArray[np.float64]:
+        """Bytes that each row streams under each of `STRIPES_BYTES`: a line a scale, a column a row."""
+        key = (memory.wide_bytes, memory.input_room_bytes)
+        if key not in self._streamed:
+            column = [cost.count for cost in COSTS].index("streamed_bytes")
+            self._streamed[key] = np.array(
+                [self.amounts(memory, stripe_bytes).priced[:, column] for stripe_bytes in STRIPES_BYTES]
+            )
+        return self._streamed[key]
 
     def _count(self, hosts: Mapping[str, Hardware], partitions: Sequence[Partition]) -> Amounts:
         priced, groups = np.zeros((len(self.rows), len(COSTS))), []

@@ -11,7 +11,8 @@ from paraedge.simulate.constants import UNITS, Constant, Hardware, Residuals
 HEAD = "# A simulated device. Each constant has its unit and source; low and high bound it where the data do.\n"
 RESIDUALS_HEAD = """
 # How far predictions lay from measurements that were left out of the fit, by regime: errors are shares (0.05 is 5 %),
-# spread is the factor within which 90 % of the rows lay. ops and ranges say which models were measured.
+# spread is the factor within which 90 % of the rows lay, spread_outside the same without their whole case or host.
+# ops and ranges say which models were measured.
 """
 
 

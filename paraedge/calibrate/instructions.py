@@ -12,7 +12,9 @@ from scipy.optimize import nnls
 from paraedge import models
 from paraedge.build.compiler_placement import compiler_placement
 from paraedge.calibrate.changed import changed
+from paraedge.calibrate.jackknife import around
 from paraedge.calibrate.lines import read_lines
+from paraedge.core.errors import BadInput
 from paraedge.core.graph import Layer, LayerGraph
 from paraedge.core.spec import ModelSpec
 from paraedge.models.matmul import MatmulParams
@@ -51,13 +53,16 @@ def compiled_rows(folder: Path, hardware: Hardware) -> list[CompiledModel]:
     found: dict[tuple[str, bool], CompiledModel] = {}
     for line in read_lines(folder / COMPILED)[1]:
         file = line.text("file")
-        name, older = Path(file).name.removesuffix("_edgetpu.tflite"), (line.amount("est_cycles64") or 0) > 0
+        name = Path(file).name.removesuffix("_edgetpu.tflite")
+        older = line.text("est_cycles64") != "" and line.amount("est_cycles64") != 0
         layers = None if line.text("type") != "EXEC_ONLY" or "cocompil" in file else _mapped(folder, name, older)
         if layers is not None:
             graph, chosen = layers
             amounts = tuple(_amount(graph, chosen, kind, hardware) for kind in KINDS)
             size_bytes = line.whole("instr_bytes")
             found[name, older] = CompiledModel(name=name, older=older, amounts=amounts, size_bytes=size_bytes)
+    if {older for _, older in found} != {True, False}:
+        raise BadInput(f"{folder / COMPILED} has no model of both compilers whose file is in {folder / 'models'}")
     return list(found.values())
 
 
@@ -71,6 +76,13 @@ def fit_instructions(rows: Sequence[CompiledModel]) -> dict[str, float]:
         values, _ = nnls(shares * weights[:, None], weights)
         weights = np.sqrt(np.minimum(1.0, SCATTER / np.maximum(np.abs(shares @ values - 1), 1e-9)))
     return {KINDS[kind]: float(value) for kind, value in zip(used, values, strict=True)}
+
+
+def fit_intervals(rows: Sequence[CompiledModel]) -> dict[str, tuple[float, float]]:
+    """1.96 standard errors about each value of `fit_instructions`, by a jackknife over the models."""
+    whole = fit_instructions(rows)
+    others = [fit_instructions([other for other in rows if other is not row]) for row in rows]
+    return {name: around(value, [fit.get(name, value) for fit in others]) for name, value in whole.items()}
 
 
 def left_out_ratios(rows: Sequence[CompiledModel]) -> dict[str, float]:

@@ -57,15 +57,16 @@ class Line:
 
     def latency_ms(self, column: str) -> float:
         """The milliseconds in a cell; raises BadInput for none, and for what no invoke takes."""
-        value = self.amount(column)
-        if value is None or not SHORTEST_MS <= value <= LONGEST_MS:
-            raise self.bad(column, f"milliseconds from {SHORTEST_MS:g} to {LONGEST_MS:g}")
+        value = _number(self.text(column))
+        if not SHORTEST_MS <= value <= LONGEST_MS:
+            right = f"a number of milliseconds from {SHORTEST_MS:g} to {LONGEST_MS:.0f}, with a point for the decimals"
+            raise self.bad(column, right)
         return value
 
     def whole(self, column: str) -> int:
         """The integer above 0 in a cell. Raises BadInput."""
-        value = self.amount(column)
-        if not value or value != int(value):
+        value = _number(self.text(column))
+        if not 0 < value < LARGEST_NUMBER or value != int(value):
             raise self.bad(column, "a whole number above 0")
         return int(value)
 

@@ -27,8 +27,8 @@ def agrees(found_mib: float, told_mib: float) -> bool:
 class MemoryFit:
     """Values in bytes, with the range over which they do equally well; no range for the base's own."""
 
-    wide_bytes: int
-    input_room_bytes: int
+    wide_bytes: float
+    input_room_bytes: float
     wide_range: tuple[int, int] | None
     room_range: tuple[int, int] | None
 
@@ -38,20 +38,23 @@ class MemoryGrid:
 
     def __init__(self, rows: Sequence[Row], bases: Mapping[str, Hardware]) -> None:
         base = next(iter(bases.values()))
-        self._base = MemoryFit(int(base.wide_memory_bytes), int(base.input_room_bytes), None, None)
-        self._wrong = np.zeros((len(WIDE_MIB), len(ROOM_MIB), len(rows)), dtype=bool)
-        self._base_wrong = np.zeros(len(rows), dtype=bool)
-        for number, row in enumerate(rows):
-            self._wrong[:, :, number] = _wrong(row, bases[row.host], WIDE_MIB[:, None] * MIB, ROOM_MIB[None, :] * MIB)
+        self._base = MemoryFit(base.wide_memory_bytes, base.input_room_bytes, None, None)
+        self._tell = np.array([None not in (row.on_chip_mib, row.off_chip_mib) for row in rows], dtype=bool)
+        telling = [row for row, tells in zip(rows, self._tell, strict=True) if tells]
+        self._wrong = np.zeros((len(WIDE_MIB), len(ROOM_MIB), len(telling)), dtype=bool)
+        self._base_wrong = np.zeros(len(telling), dtype=bool)
+        for number, row in enumerate(telling):
+            hardware = bases[row.host]
+            self._wrong[:, :, number] = _wrong(row, hardware, WIDE_MIB[:, None] * MIB, ROOM_MIB[None, :] * MIB)
             at_base = np.array([[base.wide_memory_bytes]]), np.array([[base.input_room_bytes]])
-            self._base_wrong[number] = _wrong(row, bases[row.host], *at_base).item()
+            self._base_wrong[number] = _wrong(row, hardware, *at_base).item()
 
     def fit(self, chosen: npt.NDArray[np.bool_] | None = None, *, keep_base: bool = False) -> MemoryFit:
         """The middle of the largest plateau of fewest wrong rows: of the wide memory first, then of the room.
 
         The base's values, without a range, where no row tells; with `keep_base` also where they are among the best.
         """
-        pick = np.ones(len(self._base_wrong), dtype=bool) if chosen is None else chosen
+        pick = slice(None) if chosen is None else chosen[self._tell]
         wrong = self._wrong[:, :, pick].sum(axis=2)
         best = wrong == wrong.min()
         if best.all() or (keep_base and self._base_wrong[pick].sum() <= wrong.min()):
@@ -77,9 +80,6 @@ def _wrong(
     row: Row, hardware: Hardware, wide_bytes: npt.NDArray[np.float64], room_bytes: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.bool_]:
     """Whether the row's bytes disagree, for every pair of wide memory (a column) and input room (a line)."""
-    told = (row.on_chip_mib, row.off_chip_mib)
-    if told[0] is None or told[1] is None:
-        return np.zeros((len(wide_bytes), room_bytes.shape[1]), dtype=bool)
     partition = place(row.graph, hardware)
     code_bytes = partition.instruction_bytes or 0
     input_bytes = sum(known_bytes(row.graph.tensors[i]) for i in partition.inputs)
@@ -90,8 +90,9 @@ def _wrong(
         fits = size <= rooms
         on_chip += size * fits
         rooms = rooms - size * fits
-    return ~(_agree(on_chip / MIB, told[0]) & _agree((total - on_chip) / MIB, told[1]))
+    return ~(_agree(on_chip / MIB, row.on_chip_mib) & _agree((total - on_chip) / MIB, row.off_chip_mib))
 
 
-def _agree(found_mib: npt.NDArray[np.float64], told_mib: float) -> npt.NDArray[np.bool_]:
-    return np.abs(found_mib - told_mib) <= max(TOLERANCE * told_mib, TOLERANCE_MIB)
+def _agree(found_mib: npt.NDArray[np.float64], told_mib: float | None) -> npt.NDArray[np.bool_]:
+    told = told_mib or 0.0
+    return np.abs(found_mib - told) <= max(TOLERANCE * told, TOLERANCE_MIB)

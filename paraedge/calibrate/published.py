@@ -13,6 +13,7 @@ from paraedge import models
 from paraedge.calibrate.lines import Line, read_lines
 from paraedge.calibrate.row import Row
 from paraedge.core.cut import cut
+from paraedge.core.errors import BadInput, short
 from paraedge.core.graph import LayerGraph
 from paraedge.core.spec import ModelSpec
 from paraedge.models.conv_stack import ConvStackParams
@@ -23,6 +24,7 @@ from paraedge.simulate.parameters import parameter_mib
 SWEEPS, LATENCY, COMPILED = "synthetic_sweeps.csv", "latency.csv", "compiled_models.csv"
 FIGURE = re.compile(r"\d+(\.\d+)?(e-?\d{1,2})?")
 SWEEP_HOST = "sim-edgetpu-pcie"
+KINDS = ("FC", "CONV")
 SINGLE_CHANNELS, PIPELINE_CHANNELS = 3, 8
 """Channels of the CONV sweeps' input: 3 on one device, 8 on two (their MACs tell)."""
 
@@ -55,14 +57,17 @@ HOSTS = (
     ("google-coral/pycoral", "Coral Dev Board", "Dev Board in Python, PCIe", "sim-edgetpu-devboard"),
 )
 """Beginnings of source and host, the name that the rows go by, and the device that has the same interface."""
-PRUNED = re.compile(r"off-chip (?P<mib>[0-9.]+) MiB")
+PRUNED = re.compile(r"off-chip (?P<mib>[0-9]*\.?[0-9]+) MiB")
 INTERFACE_OF = {SWEEP_HOST: SWEEP_HOST, **{name: base for _, _, name, base in HOSTS}}
 """The device whose file a host's constants begin from."""
 
 
 def published_rows(folder: Path) -> list[Row]:
     """Single-device rows of both sweeps and the compatibility suite's rows of zoo models; raises BadInput."""
-    return [*_sweep_rows(folder / SWEEPS), *_suite_rows(folder / LATENCY)]
+    sweeps = list(_sweep_rows(folder / SWEEPS))
+    if not sweeps:
+        raise BadInput(f"{folder / SWEEPS} has no row of one device; the sweeps' points have 1 in the column tpus")
+    return [*sweeps, *_suite_rows(folder / LATENCY)]
 
 
 def segment_rows(folder: Path) -> list[Row]:
@@ -73,7 +78,7 @@ def segment_rows(folder: Path) -> list[Row]:
     found: list[Row] = []
     for line in read_lines(folder / SWEEPS)[1]:
         if line.text("tpus") != "1":
-            graph = sweep_graph(line.text("kind"), line.whole("filters_or_neurons"), PIPELINE_CHANNELS)
+            graph = _sweep_network(line, PIPELINE_CHANNELS)
             on_chip, off_chip = (_mib(line, f"{key}_mib_per_segment", 2) for key in ("onchip", "offchip"))
             found += _segments(graph, on_chip, off_chip, line.source, line.text("kind"))
     return found
@@ -133,13 +138,22 @@ def _sweep_rows(path: Path) -> Iterator[Row]:
             source=line.source,
             name=f"{kind} {size}",
             host=SWEEP_HOST,
-            graph=sweep_graph(kind, size, SINGLE_CHANNELS),
+            graph=_sweep_network(line, SINGLE_CHANNELS),
             latency_ms=line.latency_ms("ms_per_input"),
             on_chip_mib=sum(_mib(line, "onchip_mib_per_segment", 1)),
             off_chip_mib=sum(_mib(line, "offchip_mib_per_segment", 1)),
             series=kind,
             size=float(size),
         )
+
+
+def _sweep_network(line: Line, channels: int) -> LayerGraph:
+    if line.text("kind") not in KINDS:
+        raise line.bad("kind", " or ".join(KINDS))
+    try:
+        return sweep_graph(line.text("kind"), line.whole("filters_or_neurons"), channels)
+    except BadInput as error:
+        raise line.error(short(error)) from None
 
 
 def _suite_rows(path: Path) -> Iterator[Row]:

@@ -28,11 +28,16 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Rows of one kind. scores: by the keys of `Prediction.predicted_ms`. coverage: of the 90 % interval, by row."""
+    """Rows of one kind. scores: by the keys of `Prediction.predicted_ms`. coverage: of the 90 % interval, by row.
+
+    coverage_outside: of the interval for models outside of what was measured, by the farthest prediction that hasn't
+    seen the row's case or its host.
+    """
 
     name: str
     scores: Mapping[str, Score]
     coverage: float
+    coverage_outside: float
     predictions: tuple[Prediction, ...]
 
 

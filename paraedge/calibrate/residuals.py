@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from paraedge.calibrate.report import Prediction
 from paraedge.calibrate.row import Row
@@ -14,41 +16,69 @@ from paraedge.simulate.regime import regime, sizes
 
 SUITE = ("sim-edgetpu-usb3", "sim-edgetpu-devboard", "sim-edgetpu-usb2")
 """Hosts of the suite that are devices. Six models each are too few for an interval: theirs is of all three."""
+BLIND = ("regime", "model", "host")
+"""Predictions by fits that have seen neither the row nor its case, or nothing of its host."""
 
 
 def covered_rows(predictions: Sequence[Prediction]) -> dict[str, bool]:
     """By source: whether the row lies in the 90 % interval that the other rows of its pool give."""
+    return _covered(predictions, _ratio)
+
+
+def covered_outside(predictions: Sequence[Prediction]) -> dict[str, bool]:
+    """The same for predictions that haven't seen the row's case, or its host, and the interval of models outside."""
+    return _covered(predictions, _worst)
+
+
+def _covered(predictions: Sequence[Prediction], ratio: Callable[[Prediction], float]) -> dict[str, bool]:
     pools = _pools(predictions)
     inside = {}
     for prediction in predictions:
-        others = [_ratio(other) for other in pools[_pool(prediction)] if other is not prediction]
+        others = [ratio(other) for other in pools[_pool(prediction)] if other is not prediction]
         factor = spread(others) if others else 1.0
-        inside[prediction.source] = 1 / factor <= _ratio(prediction) <= factor
+        inside[prediction.source] = 1 / factor <= ratio(prediction) <= factor
     return inside
 
 
 def residuals_of(
     device: str, rows: Sequence[Row], predictions: Sequence[Prediction], hosts: Mapping[str, Hardware]
 ) -> dict[str, Residuals]:
-    """By regime: the errors of the device's own rows, or of another device's where it has none of that regime."""
+    """By regime: the errors of the device's own rows, or of another device's where it has none of that regime.
+
+    Borrowed errors are no narrower, for models outside, than those of hosts that were never measured.
+    """
     pools = _pools(predictions)
     members: dict[tuple[str, str], list[tuple[Row, Prediction]]] = {}
     for row, prediction in zip(rows, predictions, strict=True):
         members.setdefault((_regime(row, hosts), row.host), []).append((row, prediction))
+    unseen = [_worst(prediction) for prediction in predictions if "host" in prediction.predicted_ms]
     found: dict[str, Residuals] = {}
     for owner in (device, *(other for other in (*SUITE, *dict.fromkeys(row.host for row in rows)) if other != device)):
         for (name, host), own in members.items():
             if host == owner and name not in found:
-                pool = [_ratio(prediction) for prediction in pools[_pool(own[0][1])]]
-                found[name] = _residuals(name, host, [row for row, _ in own], pool, hosts)
+                pool = pools[_pool(own[0][1])]
+                least = spread(unseen) if owner != device and unseen else 1.0
+                found[name] = _residuals(name, host, [row for row, _ in own], pool, least, hosts)
     return found
 
 
+def borrowed(base: Hardware) -> dict[str, Residuals]:
+    """The base's residuals for a host of one's own: for models outside, none narrower than its widest."""
+    widest = max((entry.spread_outside for entry in base.residuals.values()), default=1.0)
+    return {name: dataclasses.replace(entry, spread_outside=widest) for name, entry in base.residuals.items()}
+
+
 def _residuals(
-    name: str, host: str, rows: Sequence[Row], ratios: Sequence[float], hosts: Mapping[str, Hardware]
+    name: str,
+    host: str,
+    rows: Sequence[Row],
+    pool: Sequence[Prediction],
+    least_outside: float,
+    hosts: Mapping[str, Hardware],
 ) -> Residuals:
     seen = [_sizes(row, hosts) for row in rows]
-    of_pool = score(ratios)
+    of_pool = score([_ratio(prediction) for prediction in pool])
+    inside = spread([_ratio(prediction) for prediction in pool])
     return Residuals(
         regime=name,
         device=host,
@@ -57,7 +87,8 @@ def _residuals(
         p90_ape=_rounded(of_pool.p90_ape),
         within_10=_rounded(of_pool.within_10),
         bias=_rounded(of_pool.bias),
-        spread=_rounded(spread(ratios)),
+        spread=_rounded(inside),
+        spread_outside=_rounded(max(inside, least_outside, spread([_worst(prediction) for prediction in pool]))),
         ops=tuple(sorted({layer.op for row in rows for layer in row.graph.layers})),
         macs=_range(seen, "macs"),
         parameter_bytes=_range(seen, "parameter_bytes"),
@@ -82,6 +113,13 @@ def _pool(prediction: Prediction) -> str:
 
 def _ratio(prediction: Prediction) -> float:
     return prediction.predicted_ms["row"] / prediction.measured_ms
+
+
+def _worst(prediction: Prediction) -> float:
+    """Predicted / measured of the farthest prediction that hasn't seen the row's case or its host."""
+    found = [prediction.predicted_ms[key] for key in BLIND if key in prediction.predicted_ms]
+    ratios = [ms / prediction.measured_ms for ms in found] or [_ratio(prediction)]
+    return max(ratios, key=lambda ratio: abs(math.log(ratio)))
 
 
 def _regime(row: Row, hosts: Mapping[str, Hardware]) -> str:

@@ -7,11 +7,12 @@ import difflib
 import functools
 import os.path
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
+from paraedge.archive.meta import META, read_meta
 from paraedge.calibrate.lines import Line, read_lines
-from paraedge.calibrate.published import LATENCY, SWEEPS
+from paraedge.calibrate.published import COMPILED, LATENCY, SWEEPS
 from paraedge.calibrate.row import Row
 from paraedge.core.errors import BadInput, short
 from paraedge.core.graph import LayerGraph
@@ -23,6 +24,8 @@ from paraedge.simulate.shapes import MIB
 from paraedge.tflite import read_graph
 
 RUNS = "runs.csv"
+PUBLISHED = (SWEEPS, LATENCY, COMPILED)
+MODELS = "models"
 CAMPAIGN = frozenset(
     {
         *("spec_id", "family", "precision", "batch", "batch_mode", "device", "origin", "round", "status"),
@@ -48,7 +51,8 @@ def read_table(path: Path, base: Hardware, *, device: str | None = None) -> list
     `off_chip_mib`. device: which host to take where there are several. base: what the rows are to be predicted by.
     Raises BadInput, with file and line, for what can't be read, is simulated, or can't be predicted at all.
     """
-    path = path / RUNS if os.path.isdir(path) else path
+    if os.path.isdir(path):
+        path = _runs(path)
     header, lines = read_lines(path, appended=CAMPAIGN)
     if set(header) >= CAMPAIGN:
         found = list(_campaign_rows(lines, path))
@@ -62,13 +66,37 @@ def read_table(path: Path, base: Hardware, *, device: str | None = None) -> list
     for row in rows:
         left_out = predict(row.graph, base).untimed
         if left_out:
-            raise BadInput(f"{path}: {row.source}: {row.name} can't be predicted ({short(left_out[0])}); leave it out")
+            raise BadInput(
+                f"{path.parent / row.source}: {row.name} can't be predicted ({short(left_out[0])}); leave it out"
+            )
     return rows
 
 
 def is_published(folder: Path) -> bool:
-    """Whether this is a folder of the published tables that the shipped hardware files are made from."""
-    return os.path.isfile(folder / SWEEPS) and os.path.isfile(folder / LATENCY)
+    """Whether this holds any of the published tables that the shipped hardware files are made from."""
+    return any(os.path.isfile(folder / name) for name in PUBLISHED)
+
+
+def check_published(folder: Path) -> None:
+    """Raise BadInput where a folder isn't that of the published tables, or lacks one of them."""
+    missing = [name for name in PUBLISHED if not os.path.isfile(folder / name)]
+    missing += [] if os.path.isdir(folder / MODELS) else [f"{MODELS}/"]
+    if missing:
+        raise BadInput(
+            f"{short(folder, 200)} has no {', '.join(missing)}; the folder of the published tables holds "
+            f"{', '.join(PUBLISHED)} and {MODELS}/: published measurements, gathered from "
+            "Jorgitou98/EdgeTPU-QuantRL-Evaluation, google-coral/cts, google-coral/pycoral and others; "
+            "docs/simulator.md names the sources"
+        )
+
+
+def _runs(folder: Path) -> Path:
+    if not os.path.lexists(folder / RUNS):
+        raise BadInput(
+            f"{folder} has no {RUNS}, so it is no campaign, and none of {', '.join(PUBLISHED)}, so it isn't the folder "
+            "of the published tables; give either of them, or a CSV of measurements"
+        )
+    return folder / RUNS
 
 
 # --- a user's own table ---
@@ -79,6 +107,9 @@ def _check_header(header: Sequence[str], path: Path) -> None:
     of_families = "family" in header
     known = {"latency_ms", *OPTIONAL, *({"family", *PARAMETERS} if of_families else {"model"})}
     missing = [name for name in ("family" if of_families else "model", "latency_ms") if name not in header]
+    big = [name for name in header if name != name.lower() and name.lower() in {"family", *missing}]
+    if big:
+        raise BadInput(f"{path}: the column {big[0]!r} must be in small letters, {big[0].lower()!r}")
     if missing:
         right = "latency_ms, and model (a .tflite file) or family and its parameters; or the columns of a campaign"
         raise BadInput(f"{path}: no column {missing[0]!r}; a table of measurements has {right}")
@@ -186,7 +217,18 @@ def _campaign_rows(lines: Iterable[Line], path: Path) -> Iterator[Row]:
         simulated = any(line.cells["origin"] == "simulated" for line in last.values())
         why = f"it has simulated rows, but {ONLY_MEASURED}" if simulated else "`paraedge run SWEEP -d edgetpu:0` does"
         raise BadInput(f"{path} has no good row that was measured on an edgetpu; {why}")
+    _refuse_made_up(path.parent, {device for _, device in points})
     yield from map(_point, points.values())
+
+
+def _refuse_made_up(folder: Path, devices: Set[str]) -> None:
+    """Raise BadInput where a device was found in files that imitate a host's, for tests of this program."""
+    infos = read_meta(folder).get("devices") if os.path.isfile(folder / META) else None
+    for device, info in infos.items() if isinstance(infos, dict) else ():
+        details = info.get("details") if isinstance(info, dict) else None
+        told = str(details.get("sysfs", "")) if isinstance(details, dict) else ""
+        if device.partition(" ")[0] in devices and told.startswith("made up"):
+            raise BadInput(f"{folder / META} says that {device} is no real device (sysfs: {short(told, 100)})")
 
 
 def _is_good(line: Line) -> bool:

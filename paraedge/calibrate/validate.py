@@ -10,16 +10,17 @@ import numpy as np
 from paraedge.calibrate import baselines
 from paraedge.calibrate.bases import published_problem
 from paraedge.calibrate.cases import case_of
-from paraedge.calibrate.fit import Chosen, Fit, Problem, all_but
+from paraedge.calibrate.counted import CountedRows
+from paraedge.calibrate.fit import Chosen, Problem, all_but
 from paraedge.calibrate.instructions import compiled_rows, left_out_ratios
-from paraedge.calibrate.memory import agrees
+from paraedge.calibrate.memory import MemoryFit, agrees
 from paraedge.calibrate.published import SWEEP_HOST, pruning_slopes
 from paraedge.calibrate.report import Bytes, Group, Prediction, Slope, Validation
-from paraedge.calibrate.residuals import SUITE, covered_rows
+from paraedge.calibrate.residuals import SUITE, covered_outside, covered_rows
 from paraedge.calibrate.row import Row
 from paraedge.calibrate.score import Score, score
 from paraedge.simulate.hardware import load_hardware
-from paraedge.simulate.placement import place
+from paraedge.simulate.placement import Partition, place
 from paraedge.simulate.predict import predict
 from paraedge.simulate.shapes import MIB
 
@@ -30,20 +31,24 @@ LEAST_ROWS = 3
 def validate(folder: Path) -> Validation:
     """Everything that the published tables in `folder` can say; raises BadInput where they can't be read."""
     problem = published_problem(folder)
+    slopes, instructions = pruning_slopes(folder), compiled_rows(folder, problem.bases[SWEEP_HOST])
     predictions = cross_validate(problem)
     return Validation(
         groups=tuple(groups(problem.rows, predictions)),
         placements=tuple(_placements(problem)),
         slopes=tuple(
             Slope(name=name, rows=count, measured_ms_per_mib=slope, predicted_ms_per_mib=_usb3_slope())
-            for name, (slope, count) in pruning_slopes(folder).items()
+            for name, (slope, count) in slopes.items()
         ),
-        instructions=score(list(left_out_ratios(compiled_rows(folder, problem.bases[SWEEP_HOST])).values())),
+        instructions=score(list(left_out_ratios(instructions).values())),
     )
 
 
 def cross_validate(problem: Problem) -> list[Prediction]:
-    """Each row's predictions by row, by case and, for models of the suite, by host; and the baselines'."""
+    """Each row's predictions by row, by case and, for models of the suite, by host; and the baselines'.
+
+    Which rows make a case is told by the fit of all rows; how a row is predicted, by none that has seen it.
+    """
     rows = problem.rows
     whole = problem.fit()
     cases = [case_of(row, whole.hosts) for row in rows]
@@ -110,19 +115,21 @@ def groups(rows: Sequence[Row], predictions: Sequence[Prediction]) -> list[Group
     for row, prediction in zip(rows, predictions, strict=True):
         for name in group_names(row, prediction):
             members.setdefault(name, []).append(prediction)
-    inside = covered_rows(predictions)
-    return [_group(name, chosen, inside) for name, chosen in members.items() if len(chosen) >= LEAST_ROWS]
+    inside, beyond = covered_rows(predictions), covered_outside(predictions)
+    return [_group(name, chosen, inside, beyond) for name, chosen in members.items() if len(chosen) >= LEAST_ROWS]
 
 
 def group_names(row: Row, prediction: Prediction) -> tuple[str, ...]:
     """The groups that a row counts in."""
     if row.case is not None:
-        return (f"models on {row.host}", *(("models, three hosts",) if row.host in SUITE else ()))
+        return (*(("models, three hosts",) if row.host in SUITE else ()), f"models on {row.host}")
     regime = prediction.case.split(":")[0]
     return (regime,) if row.series == "FC" else (f"{row.series} sweep", regime)
 
 
-def _group(name: str, predictions: Sequence[Prediction], inside: Mapping[str, bool]) -> Group:
+def _group(
+    name: str, predictions: Sequence[Prediction], inside: Mapping[str, bool], beyond: Mapping[str, bool]
+) -> Group:
     ratios: dict[str, list[float]] = {}
     for prediction in predictions:
         for key, ms in prediction.predicted_ms.items():
@@ -132,47 +139,51 @@ def _group(name: str, predictions: Sequence[Prediction], inside: Mapping[str, bo
         name=name,
         scores=scores,
         coverage=sum(inside[prediction.source] for prediction in predictions) / len(predictions),
+        coverage_outside=sum(beyond[prediction.source] for prediction in predictions) / len(predictions),
         predictions=tuple(predictions),
     )
 
 
 def _placements(problem: Problem) -> list[Bytes]:
-    """Rows of each series whose bytes agree: with the fit of all rows, and with that of all but those placed alike."""
-    whole = problem.fit()
-    told = [row for row in (*problem.rows, *problem.counted.byte_rows) if row.on_chip_mib is not None]
-    cases = {row.source + row.name: _placed(row, whole) for row in told}
-    blind: dict[tuple[str, int], Fit] = {}
-    for case in dict.fromkeys(cases.values()):
-        keep = [
-            np.array([cases.get(row.source + row.name) != case for row in rows], dtype=bool)
-            for rows in (problem.rows, problem.counted.byte_rows)
-        ]
-        blind[case] = problem.fit(keep[0], bytes_too=keep[1])
+    """Rows of each series whose bytes agree: by the memory of all rows, and by that of all but those placed alike."""
+    counted = problem.counted
+    told = [row for row in (*counted.rows, *counted.byte_rows) if row.on_chip_mib is not None]
+    whole = counted.grid.fit()
+    cases = {row.source + row.name: _placed(row, counted, whole) for row in told}
+    of_all = [cases.get(row.source + row.name) for row in (*counted.rows, *counted.byte_rows)]
+    blind = {
+        case: counted.grid.fit(np.array([other != case for other in of_all])) for case in dict.fromkeys(cases.values())
+    }
     return [
         Bytes(
             name=name,
             rows=len(chosen),
-            agree=sum(_agrees(row, whole) for row in chosen),
-            agree_left_out=sum(_agrees(row, blind[cases[row.source + row.name]]) for row in chosen),
+            agree=sum(_agrees(row, counted, whole) for row in chosen),
+            agree_left_out=sum(_agrees(row, counted, blind[cases[row.source + row.name]]) for row in chosen),
         )
         for name, chosen in ((name, [row for row in told if row.series == name]) for name in _series(told))
     ]
 
 
-def _placed(row: Row, fit: Fit) -> tuple[str, int]:
+def _placed(row: Row, counted: CountedRows, memory: MemoryFit) -> tuple[str, int]:
     """Series and number of streamed layers: rows that are placed alike."""
-    return row.series, len(place(row.graph, fit.hosts[row.host]).streamed)
+    return row.series, len(_partition(row, counted, memory).streamed)
 
 
 def _series(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row.series for row in rows))
 
 
-def _agrees(row: Row, fit: Fit) -> bool:
-    placement = place(row.graph, fit.hosts[row.host]).placement
+def _agrees(row: Row, counted: CountedRows, memory: MemoryFit) -> bool:
+    placement = _partition(row, counted, memory).placement
     return agrees(placement.on_chip_bytes / MIB, row.on_chip_mib or 0) and agrees(
         placement.off_chip_bytes / MIB, row.off_chip_mib or 0
     )
+
+
+def _partition(row: Row, counted: CountedRows, memory: MemoryFit) -> Partition:
+    base = counted.bases[row.host]
+    return place(row.graph, counted.hardware(row.host, memory, base.stripe_memory_bytes))
 
 
 def _usb3_slope() -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paraedge.checkup.model import compiled_placement, compiled_probe, model_job
+from paraedge.checkup.model import compiled_probe, model_job, place_and_job, placement_of
 from paraedge.checkup.place import Place, hold, place_of
 
-__all__ = ["Place", "compiled_placement", "compiled_probe", "hold", "model_job", "place_of"]
+__all__ = ["Place", "compiled_probe", "hold", "model_job", "place_and_job", "place_of", "placement_of"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from paraedge.core.device import DeviceInfo
+from paraedge.core.device import DeviceInfo, Origin
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Placement, Prediction
 from paraedge.simulate import Hardware, hardware_names, load_hardware, predict
@@ -48,7 +48,7 @@ class Case:
 class Cause:
     """One cause. expected_ms: the latency if it held alone, None where that can't be told.
 
-    explains: the share of the gap, in logs, that it would close: 1 all of it.
+    explains: the share of the gap, in logs, that it would close: 1 all of it, above 1 more than there is.
     """
 
     name: str
@@ -64,7 +64,8 @@ class Diagnosis:
     """A result and the causes that may explain it: those seen first, and among them the one that comes nearest.
 
     far: whether there is a gap worth explaining; without one, `causes` is empty. seen_ms: the latency if all causes
-    that are seen and can be told in ms held together.
+    that are seen and can be told in ms held together. predicted_placement: what the prediction is
+    of. placement: what the causes are of, the compiler's word where there is one.
     """
 
     measured_ms: float
@@ -75,6 +76,8 @@ class Diagnosis:
     ruled_out: tuple[str, ...]
     seen_ms: float
     untimed: tuple[str, ...]
+    predicted_placement: Placement
+    placement: Placement
 
 
 def diagnose(
@@ -111,17 +114,21 @@ def diagnose(
         ruled_out=tuple(f"{cause.name}: {cause.finding}" for cause in causes if cause.evidence == "ruled out"),
         seen_ms=prediction.latency_ms + extra_ms,
         untimed=prediction.untimed,
+        predicted_placement=prediction.placement,
+        placement=case.placement,
     )
 
 
 def hardware_of(info: DeviceInfo) -> str:
-    """The simulated device that a healthy one of this link should be like."""
+    """The simulated device that a healthy one of this link should be like; a simulated one is itself."""
+    if info.origin is Origin.SIMULATED:
+        return info.id
     return "sim-edgetpu-pcie" if (info.link or "").startswith("PCIe") else "sim-edgetpu-usb3"
 
 
 def usb_2(case: Case) -> Cause | None:
     """A USB 2 port or cable: predicted with the hardware file of USB 2."""
-    if not (case.info.link or "").startswith("USB"):
+    if not (case.info.link or "").startswith("USB") or case.hardware.link_mbit_per_s == USB2_MBIT_PER_S:
         return None
     speed = case.info.link_mbit_per_s
     finding = f"the port runs at {'unknown speed' if speed is None else f'{speed} Mbit/s'}"
@@ -157,7 +164,7 @@ def pcie_link(case: Case) -> Cause | None:
     return Cause(
         name="PCIe link rate",
         evidence="possible" if slowdown is None else "seen" if slowdown > 1 else "ruled out",
-        finding=f"the link runs at {'unknown speed' if speed is None else f'{speed} Mbit/s'}, of {normal}",
+        finding=f"the link runs at {'unknown speed' if speed is None else f'{speed} Mbit/s'}, of {normal} Mbit/s",
         remedy="seat the module again, try another slot, and turn off PCIe power saving (pcie_aspm=off)",
         expected_ms=None if slowdown is None else case.prediction.latency_ms + (slowdown - 1) * _link_ms(case),
     )
@@ -171,7 +178,7 @@ def cpu_ops(case: Case) -> Cause | None:
     return Cause(
         name="CPU ops",
         evidence="seen" if count else "ruled out",
-        finding=f"{count} ops are on the CPU by {word}"
+        finding=f"{count} {'op is' if count == 1 else 'ops are'} on the CPU by {word}"
         + (f"; they would have to take {gap_ms:.3g} ms" if count else ""),
         remedy="change those ops so that they map: `paraedge inspect` and `paraedge predict --why` name them",
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from paraedge import models
 from paraedge.build import build_compiled
 from paraedge.build.compiler_placement import compiler_placement
-from paraedge.core.errors import BadInput, ParaedgeError
+from paraedge.checkup.place import Place, place_of
+from paraedge.core.errors import BadInput, ParaedgeError, short
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Artifact, Failure, Job, Placement
 from paraedge.core.spec import ModelSpec
@@ -34,6 +36,13 @@ def model_job(path: Path, driver: Driver) -> Job:
     return Job(spec=None, graph=graph, artifact=artifact)
 
 
+def place_and_job(device: str, path: Path) -> tuple[Place, Job]:
+    """A device to be measured on and a file as a job for it; the file's errors come before those of the device."""
+    read_graph(path)
+    place = place_of(device)
+    return place, model_job(path, place.driver)
+
+
 def is_compiled(graph: LayerGraph) -> bool:
     """Whether the graph is that of a compiled file."""
     return any(layer.custom_code == CUSTOM_CODE for layer in graph.layers)
@@ -42,6 +51,31 @@ def is_compiled(graph: LayerGraph) -> bool:
 def compiled_placement(graph: LayerGraph, compiled: Path) -> Placement:
     """What the compiler did with `graph`, which may be that of the compiled file itself; raises BadModelFile."""
     return compiler_placement(graph, [compiled], ())
+
+
+def placement_of(model: Path, graph: LayerGraph, compiled: Path) -> Placement:
+    """The compiler's placement of a model, from its compiled file; raises BadInput for the file of another model.
+
+    The compiler keeps the names and shapes of the model's inputs and outputs.
+    """
+    made = read_graph(compiled)
+    if not is_compiled(made):
+        raise BadInput(f"{compiled} is not compiled for the Edge TPU; give what edgetpu_compiler made of {model}")
+    for what, has, wanted in (
+        ("inputs", _edge(made, made.inputs), _edge(graph, graph.inputs)),
+        ("outputs", _edge(made, made.outputs), _edge(graph, graph.outputs)),
+    ):
+        if has != wanted:
+            raise BadInput(
+                f"{compiled} was not compiled from {model}: its {what} are {short(has, 200)}, the model's "
+                f"{short(wanted, 200)}"
+            )
+    return compiled_placement(graph, compiled)
+
+
+def _edge(graph: LayerGraph, tensors: Sequence[int]) -> str:
+    """Inputs or outputs by name and shape: `input 1x224x224x3`."""
+    return ", ".join(f"{graph.tensors[i].name} {'x'.join(map(str, graph.tensors[i].shape))}" for i in tensors)
 
 
 def compiled_probe(folder: Path) -> Path:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from paraedge import models
+from paraedge.analyze.failures import failure_kinds
 from paraedge.analyze.points import points, target_labels
 from paraedge.archive import Campaign, read_campaign
 from paraedge.checkup.diagnosis import FAR, Diagnosis, diagnose, hardware_of
@@ -22,13 +24,19 @@ EDGETPU = "edgetpu:"
 
 
 def diagnose_campaign(folder: Path, *, far: float = FAR) -> Iterator[tuple[ModelSpec, str, Diagnosis]]:
-    """Each point measured on an Edge TPU, with its target and diagnosis; raises BadInput where there is none."""
+    """Each point measured on an Edge TPU, with its target and diagnosis; raises BadInput where there is none.
+
+    Where all have failed, it says why.
+    """
     campaign = read_campaign(folder)
     runs = campaign.runs[(campaign.runs["origin"] == "measured") & campaign.runs["device"].str.startswith(EDGETPU)]
     if not len(runs):
         raise BadInput(f"{folder} has no rows that were measured on an edgetpu; `paraedge edgetpu run` measures one")
     specs = {spec.spec_id: spec for spec in parse_sweep(campaign.meta["sweep"], source=str(folder)).points()}
     table = points(runs)
+    if not (table["status"] == "ok").any():
+        failed = ", ".join(f"{one.count} failed ({one.kind})" for one in failure_kinds(runs))
+        raise BadInput(f"{folder}: no good row was measured on an edgetpu: {failed}; `paraedge run` says what mends it")
     rows = cast("list[dict[str, Any]]", table.to_dict("records"))
     for label, point in zip(target_labels(table), rows, strict=True):
         spec = specs.get(point["spec_id"])
@@ -51,15 +59,27 @@ def _diagnose(spec: ModelSpec, point: Mapping[str, Any], info: DeviceInfo, far: 
 
 
 def _placement(point: Mapping[str, Any], predicted: Placement) -> Placement | None:
-    """The predicted one with the compiler's bytes, where the row has these."""
-    if point["placement"] != "compiler":
+    """The predicted one with the compiler's bytes and CPU ops, where the row has these."""
+    placed = "" if point["placed"] is None or point["placed"] != point["placed"] else str(point["placed"])
+    if point["placement"] != "compiler" or placed.endswith("..."):  # too long for its cell
         return None
+    on_cpu = _on_cpu(placed)
+    layers = sorted({*predicted.on_device, *predicted.on_cpu})
     return dataclasses.replace(
         predicted,
         source="compiler",
+        on_cpu=on_cpu,
+        on_device=tuple(layer for layer in layers if layer not in on_cpu),
         on_chip_bytes=int(point["on_chip_bytes"]),
         off_chip_bytes=int(point["off_chip_bytes"]),
     )
+
+
+def _on_cpu(placed: str) -> tuple[int, ...]:
+    """Layers of `on_cpu=4,6-8` in a cell of the column `placed`."""
+    match = re.search(r"\bon_cpu=([\d,-]+)", placed)
+    ends = [[int(end) for end in span.split("-")] for span in match[1].split(",")] if match else []
+    return tuple(layer for span in ends for layer in range(span[0], span[-1] + 1))
 
 
 def _info(campaign: Campaign, label: str, device: str) -> DeviceInfo:

@@ -99,7 +99,7 @@ def conclusion(standings: Sequence[Standing], *, noise_floor: float = NOISE_FLOO
     if not slower:
         if undecided:
             return open_end.strip()
-        return f"No device is slower than the others by more than {noise_floor:.0%}."
+        return f"No device is slower than the others by more than {100 * noise_floor:.0f} %."
     named = "; ".join(f"{one.device} takes {_times(one.ratio)} as long as {_others(one, standings)}" for one in slower)
     if len(standings) == 2:
         return f"{named}. Two devices can't tell which of them is at fault: compare with a third one.{open_end}"

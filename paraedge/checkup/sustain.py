@@ -87,7 +87,7 @@ def drift(windows: Sequence[Window], *, noise_floor: float = NOISE_FLOOR) -> Dri
 
 def conclusion(found: Drift, trip_c: float | None = None) -> str:
     """What the drift says, in a sentence. trip_c: from which temperature the device lowers its clock, if it says."""
-    change = f"from {found.first_ms:.4g} to {found.last_ms:.4g} ms ({found.ratio.value - 1:+.0%})"
+    change = f"from {found.first_ms:.4g} to {found.last_ms:.4g} ms ({100 * (found.ratio.value - 1):+.0f} %)"
     span = f"the last {found.part_s:.0f} s against the first"
     if found.change == "undecided":
         return f"Undecided whether it held its speed, {change} in {span}: run longer."

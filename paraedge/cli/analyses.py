@@ -44,9 +44,10 @@ def weights(
     where: WhereOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Least squares on standardised values: how much each hyperparameter weighs, with R2 and 95 % intervals.
+    """How much each hyperparameter weighs, by least squares.
 
-    The intervals are robust to heteroscedasticity (HC3), so they differ from those of plain least squares.
+    On standardised values, with R2 and 95 % intervals. The intervals are robust to heteroscedasticity (HC3), so they
+    differ from those of plain least squares.
     """
     from paraedge.analyze.weights import weights as fit
 
@@ -78,7 +79,10 @@ def speedup(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Speed-ups of one table over another, on the rows that are good in both; above 1 the new one is better."""
+    """Speed-ups of one table over another.
+
+    On the rows that are good in both; above 1 the new one is better.
+    """
     from paraedge.analyze.speedup import speedup as divide
 
     left, right = _rows(base, base_where), _rows(new, new_where)
@@ -107,7 +111,10 @@ def heatmap(
     where: WhereOption = None,
     json: JsonOption = False,
 ) -> None:
-    """A metric over two hyperparameters, one map a device, with the reason of every hole."""
+    """A metric over two hyperparameters.
+
+    One map a device, with the reason of every hole.
+    """
     from paraedge.analyze.heatmap import heatmap as draw
 
     rows = _rows(source, where)
@@ -148,7 +155,10 @@ def roofline(
     where: WhereOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Points under the roofs of their devices: intensity by level of memory, share of the roof, what bounds each."""
+    """Points under the roofs of their devices.
+
+    Intensity by level of memory, share of the roof, what bounds each.
+    """
     from paraedge.analyze.roofline import roofline as campaign_roofline
     from paraedge.analyze.roofline import roofline_table
     from paraedge.archive import read_campaign

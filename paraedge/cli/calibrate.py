@@ -31,7 +31,12 @@ def calibrate(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The hardware file to write, a .toml.")],
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="The device's name. Default: sim- and FILE's name.")
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="The device's name. Default: sim- and FILE's; of published tables, the base's.",
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", "-d", metavar="D", help="Whose rows to take, where there are several.")
@@ -48,12 +53,12 @@ def calibrate(
 
     before = load_hardware(base)
     _refuse_file(out)
-    calibration = _calibration(campaign_folder(table), before, out, name, device)
+    calibration, warnings = _calibration(campaign_folder(table), before, out, name, device)
     _write(calibration.hardware, out)
     if json:
-        emit_json(calibration_json(calibration, before, out))
+        emit_json(calibration_json(calibration, before, out, warnings))
     else:
-        print_calibration(calibration, before, out)
+        print_calibration(calibration, before, out, warnings)
 
 
 def validate(
@@ -66,9 +71,9 @@ def validate(
     beside two baselines that know no physics.
     """
     from paraedge.calibrate import validate as judge
+    from paraedge.calibrate.table import check_published
 
-    if not data.is_dir():
-        raise BadInput(f"{data} is no folder; give the one that holds the published tables")
+    check_published(data)
     validation = judge(data)
     if json:
         emit_json(validation_json(validation))
@@ -76,24 +81,43 @@ def validate(
         print_validation(validation)
 
 
-def _calibration(table: Path, base: Hardware, out: Path, name: str | None, device: str | None) -> Calibration:
-    """A shipped device again, or one of the user's own with what its table tells in place of the base's texts."""
+def _calibration(
+    table: Path, base: Hardware, out: Path, name: str | None, device: str | None
+) -> tuple[Calibration, list[str]]:
+    """A shipped device again, or one of the user's own with what its table tells in place of the base's texts.
+
+    With what must be said of it; raises BadInput for measurements that are no such device's.
+    """
     from paraedge.calibrate import calibrate as fit
     from paraedge.calibrate import calibrate_published
-    from paraedge.calibrate.table import is_published, read_table
+    from paraedge.calibrate.table import check_published, is_published, read_table
+    from paraedge.calibrate.verdict import OWN_FIT, doubts, refuse_absurd, with_limits_told
 
     if is_published(table):
-        if name is not None or device is not None:
-            raise BadInput(f"{table} holds the published tables, which make {base.name}: leave out --name, --device")
-        return calibrate_published(table, base)
+        if device is not None:
+            raise BadInput(f"{table} holds the published tables, whose host is that of {base.name}: leave out --device")
+        chosen = None if name is None else _name(name, out)
+        check_published(table)
+        published = calibrate_published(table, base)
+        return (published if chosen is None else _renamed(published, chosen)), []
     chosen, title = _name(name, out), table.resolve().name
     rows = read_table(table, base, device=device)
-    calibration = fit(rows, base, name=chosen, source=f"own fit to {title}")
+    calibration = with_limits_told(fit(rows, base, name=chosen, source=f"{OWN_FIT} {title}"))
+    refuse_absurd(calibration)
     summary = f"Edge TPU on {base.interface}, calibrated from {title}"
     host = "not stated" if rows[0].host == base.name else rows[0].host
-    return dataclasses.replace(
-        calibration, hardware=dataclasses.replace(calibration.hardware, summary=summary, host=host)
-    )
+    hardware = dataclasses.replace(calibration.hardware, summary=summary, host=host)
+    return dataclasses.replace(calibration, hardware=hardware), doubts(calibration, base, rows)
+
+
+def _renamed(calibration: Calibration, name: str) -> Calibration:
+    """The same under another name, which its own errors go by too."""
+    hardware = calibration.hardware
+    residuals = {
+        key: dataclasses.replace(entry, device=name) if entry.device == hardware.name else entry
+        for key, entry in hardware.residuals.items()
+    }
+    return dataclasses.replace(calibration, hardware=dataclasses.replace(hardware, name=name, residuals=residuals))
 
 
 def _write(hardware: Hardware, out: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paraedge.cli.output import say, table
+from paraedge.cli.output import cell, say, table
 
 if TYPE_CHECKING:
     from paraedge.calibrate import Calibration
@@ -17,30 +18,45 @@ if TYPE_CHECKING:
     from paraedge.simulate import Hardware
 
 WIDTH = 80
+TEXTS = ("group", "left out", "rows of", "series")
+"""Columns of a validation that aren't figures."""
+HOST = "models on "
+FAR_HOST = 0.1
+"""Median error on hosts that were left out, above which they are named."""
 LEFT_OUT = {"row": ("constant", "interpolation")} | dict.fromkeys(
     ("regime", "model"), ("constant, case out", "interpolation, case out")
 )
 """Ways of leaving rows out of the fit, with the baselines that know as much."""
 
 
-def print_calibration(calibration: Calibration, base: Hardware, out: Path) -> None:
-    """What was fitted, what was kept, the error that is left, and how to use the file."""
+def print_calibration(calibration: Calibration, base: Hardware, out: Path, warnings: Sequence[str]) -> None:
+    """What was fitted, what was kept, the error that is left, what to doubt, and how to use the file."""
+    from paraedge.calibrate.verdict import how_predicted, why_nothing
+
     name = calibration.hardware.name
-    say(f"{name}: {calibration.rows} rows, beginning from {base.name}")
+    say(f"{name}: {calibration.rows} models, beginning from {base.name}")
     say()
-    table(_fitted(calibration, base))
-    say()
-    _wrapped(f"kept from {base.name}: {', '.join(calibration.kept) or 'nothing'}")
+    if calibration.fitted:
+        table(_for_people(line) for line in _fitted(calibration, base))
+        say()
+        _wrapped(f"kept from {base.name}: {', '.join(calibration.kept) or 'nothing'}")
+    else:
+        _wrapped(f"nothing was fitted: {why_nothing(calibration)}; all constants are those of {base.name}")
     score = calibration.score
-    within = f"{100 * score.within_10:.0f} % of {score.rows} rows within 10 %"
-    _wrapped(f"error by row, each predicted without itself: median {100 * score.median_ape:.1f} %, {within}")
+    within = f"{100 * score.within_10:.0f} % of {score.rows} models within 10 %"
+    _wrapped(f"error, {how_predicted(calibration, base)}: median {100 * score.median_ape:.1f} %, {within}")
+    for warning in warnings:
+        say()
+        _wrapped(f"warning: {warning}")
     say(f"\nwritten to {out}; to use it:")
     say(f"  paraedge predict MODEL.tflite --device {shlex.quote(str(out))}")
     if name != base.name:
         say(f"  PARAEDGE_HARDWARE={shlex.quote(str(out.parent))} paraedge devices")
+    else:
+        _wrapped(f"It has the name of the shipped {name}: to have both as devices, give another with --name.")
 
 
-def calibration_json(calibration: Calibration, base: Hardware, out: Path) -> dict[str, object]:
+def calibration_json(calibration: Calibration, base: Hardware, out: Path, warnings: Sequence[str]) -> dict[str, object]:
     """The same for machines."""
     return {
         "written": out,
@@ -50,34 +66,56 @@ def calibration_json(calibration: Calibration, base: Hardware, out: Path) -> dic
         "fitted": list(_fitted(calibration, base)),
         "kept": calibration.kept,
         "score": calibration.score,
+        "warnings": warnings,
     }
 
 
 def _fitted(calibration: Calibration, base: Hardware) -> Iterator[dict[str, object]]:
+    from paraedge.calibrate.verdict import at_limit
+
     for name in calibration.fitted:
         before, after = base.sources[name], calibration.hardware.sources[name]
         values = {"before": before.value, "after": after.value, "low": after.low, "high": after.high}
-        yield {"constant": name, **values, "unit": after.unit}
+        limit = at_limit(calibration.hardware, name)
+        yield {"constant": name, **values, "unit": after.unit, "at_limit": limit}
+
+
+def _for_people(line: Mapping[str, object]) -> dict[str, object]:
+    shown = {key: value for key, value in line.items() if key != "at_limit"}
+    return {**shown, "": "at its limit" if line["at_limit"] else None}
 
 
 def print_validation(validation: Validation) -> None:
     """Tables for people, at most 80 columns wide where the groups' names allow it."""
+    if validation.groups:
+        _print_groups(validation.groups)
+    _print_bytes(validation)
+    _print_slopes(validation)
+    score = validation.instructions
     _wrapped(
-        "Each row predicted by a fit without it. Errors in % of the measured latency; within: % of the rows within "
-        "10 %; bias: median signed error; held: % of the rows inside their 90 % interval."
+        f"Instruction bytes of {score.rows} compiled models, each left out of the fit: median error "
+        f"{100 * score.median_ape:.1f} %, {100 * score.within_10:.0f} % within 10 %, bias {100 * score.bias:+.1f} %."
     )
     say()
-    table(map(_by_row, validation.groups))
+    _wrapped(_conclusion(validation))
+
+
+def _print_groups(groups: Sequence[Group]) -> None:
+    _wrapped(
+        "Each row predicted by a fit without it. Errors in % of the measured latency; within: % of the rows within "
+        "10 %; bias: median signed error; held: % of the rows inside their 90 % interval; outside: the same of fits "
+        "without the row's whole case or host, and the wider interval that models outside of what was measured get."
+    )
+    say()
+    _figures(map(_by_row, groups))
     say()
     _wrapped(
         "The same with a whole case left out of the fit, beside two baselines that see what the fit sees: median "
         "errors in %. constant: the mean of the other rows; interp: between the neighbours in size."
     )
     say()
-    table(line for group in validation.groups for line in _beside_baselines(group))
-    _print_bytes(validation)
+    _figures(line for group in groups for line in _beside_baselines(group))
     say()
-    _wrapped(_conclusion(validation))
 
 
 def validation_json(validation: Validation) -> dict[str, object]:
@@ -96,6 +134,7 @@ def _by_row(group: Group) -> dict[str, object]:
         "within": _percent(score.within_10),
         "bias": _percent(score.bias),
         "held": _percent(group.coverage),
+        "outside": _percent(group.coverage_outside),
     }
 
 
@@ -108,47 +147,65 @@ def _beside_baselines(group: Group) -> Iterator[dict[str, object]]:
 
 
 def _print_bytes(validation: Validation) -> None:
-    if validation.placements:
-        say("\nParameter bytes on and off chip: % of rows within 2 % or 0.02 MiB of the\ncompiler's.\n")
-        table(
-            {
-                "rows of": entry.name,
-                "rows": entry.rows,
-                "agree": _percent(entry.agree / entry.rows),
-                "sweep left out": _percent(entry.agree_left_out / entry.rows),
-            }
-            for entry in validation.placements
-        )
-    if validation.slopes:
-        say("\nPruned models: ms for each MiB of streamed parameters.\n")
-        table(
-            {
-                "series": slope.name,
-                "rows": slope.rows,
-                "measured": slope.measured_ms_per_mib,
-                "predicted": slope.predicted_ms_per_mib,
-            }
-            for slope in validation.slopes
-        )
-    score = validation.instructions
-    say()
+    if not validation.placements:
+        return
     _wrapped(
-        f"Instruction bytes of {score.rows} compiled models, each left out of the fit: median error "
-        f"{100 * score.median_ape:.1f} %, {100 * score.within_10:.0f} % within 10 %, bias {100 * score.bias:+.1f} %."
+        "Parameter bytes on and off chip: % of rows within 2 % or 0.02 MiB of the compiler's; alike left out: by a fit "
+        "without those of the series that stream as many layers."
     )
+    say()
+    _figures(
+        {
+            "rows of": entry.name,
+            "rows": entry.rows,
+            "agree": _percent(entry.agree / entry.rows),
+            "alike left out": _percent(entry.agree_left_out / entry.rows),
+        }
+        for entry in validation.placements
+    )
+    say()
+
+
+def _print_slopes(validation: Validation) -> None:
+    if not validation.slopes:
+        return
+    _wrapped(
+        "Pruned models: ms for each MiB of streamed parameters. This is no independent check: the predicted one is the "
+        "figure that the authors of these series give. Measured slopes include compute."
+    )
+    say()
+    _figures(
+        {
+            "series": slope.name,
+            "rows": slope.rows,
+            "measured": f"{slope.measured_ms_per_mib:.2f}",
+            "predicted": f"{slope.predicted_ms_per_mib:.2f}",
+        }
+        for slope in validation.slopes
+    )
+    say()
 
 
 def _conclusion(validation: Validation) -> str:
-    """Where the simulator has no advantage over interpolation, and where interpolation has no answer."""
+    """Where the simulator has no advantage over interpolation, where that has no answer, and what new hosts get."""
     behind = [
         f"{group.name} ({_median(group, 'row')} % against {_median(group, 'interpolation')} %)"
         for group in _behind(validation)
     ]
     without = [group.name for group in validation.groups if "interpolation" not in group.scores]
-    found = "By row, the simulator's median error is below interpolation's in every group where there is one."
+    found = []
     if behind:
-        found = f"By row, the simulator's median error is not below interpolation's in: {'; '.join(behind)}."
-    return f"{found} Interpolation has no answer in: {'; '.join(without)}." if without else found
+        found.append(f"By row, the simulator's median error is not below interpolation's in: {'; '.join(behind)}.")
+    elif len(without) < len(validation.groups):
+        found.append("By row, the simulator's median error is below interpolation's in every group where there is one.")
+    if without:
+        found.append(f"Interpolation has no answer in: {'; '.join(without)}.")
+    hosts = [group for group in validation.groups if "host" in group.scores and group.name.startswith(HOST)]
+    far = [group for group in hosts if group.scores["host"].median_ape > FAR_HOST]
+    if far:
+        figures = ", ".join(f"{_median(group, 'host')} % ({group.name.removeprefix(HOST)})" for group in far)
+        found.append(f"A host that was never measured is predicted with a median error of {figures}.")
+    return " ".join(found) or "There are too few rows to say how far predictions are off."
 
 
 def _behind(validation: Validation) -> list[Group]:
@@ -156,12 +213,20 @@ def _behind(validation: Validation) -> list[Group]:
     return [group for group in both if group.scores["row"].median_ape >= group.scores["interpolation"].median_ape]
 
 
-def _median(group: Group, key: str) -> float | None:
+def _median(group: Group, key: str) -> str | None:
     return _percent(group.scores[key].median_ape) if key in group.scores else None
 
 
-def _percent(share: float) -> float:
-    return round(100 * share, 1) + 0.0  # no -0
+def _percent(share: float) -> str | None:
+    """One decimal, no -0; nothing where it is unknown."""
+    return None if math.isnan(share) else f"{round(100 * share, 1) + 0.0:.1f}"
+
+
+def _figures(lines: Iterable[Mapping[str, object]]) -> None:
+    """A table whose columns of figures stand to the right, whatever their decimals; at least one line."""
+    cells = [{key: cell(value) for key, value in line.items()} for line in lines]
+    widths = {key: 0 if key in TEXTS else max(len(key), *(len(line[key]) for line in cells)) for key in cells[0]}
+    table({key.rjust(width): line[key].rjust(width) for key, width in widths.items()} for line in cells)
 
 
 def _wrapped(text: str) -> None:

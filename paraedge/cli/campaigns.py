@@ -11,10 +11,14 @@ import typer
 from paraedge.cli import progress
 from paraedge.cli.options import JsonOption, SweepArgument, YesOption, refuse_many
 from paraedge.cli.output import duration, emit_json, emit_json_list, note, quantity_bytes, say, table
+from paraedge.core.errors import short
 
 if TYPE_CHECKING:
+    from paraedge.analyze.failures import FailureKind
     from paraedge.flow import RunSummary
     from paraedge.sweep import Sweep
+
+MOST_FAILURES = 3
 
 
 def run(
@@ -41,17 +45,17 @@ def run(
     folder = out if out is not None else Path("results") / grid.name
     with progress.shown(quiet=json) as listener:
         summary = flow.run_campaign(grid, folder=folder, devices=device, retry_failed=retry_failed, progress=listener)
-    devices = _by_device(summary.folder)
+    devices, failures = _by_device(summary.folder)
     if json:
-        emit_json(_as_json(summary, devices))
+        emit_json({**_as_json(summary, devices), "failures": failures})
     else:
-        _print_summary(summary, devices)
+        _print_summary(summary, devices, failures)
 
 
 def expand(sweep: SweepArgument, yes: YesOption = False, json: JsonOption = False) -> None:
     """List a sweep's points with MACs, parameters and file size.
 
-    Nothing is built or run.
+    Nothing is built or run, so the size is an estimate.
     """
     grid = _load(sweep, yes)
     from paraedge import flow
@@ -62,7 +66,7 @@ def expand(sweep: SweepArgument, yes: YesOption = False, json: JsonOption = Fals
     else:
         count = [0, 0]
         table(_counted(points, count))
-        note(f"{count[0]} points, {quantity_bytes(count[1])} of model files if all were built")
+        note(f"{count[0]} points, about {quantity_bytes(count[1])} of model files if all were built")
 
 
 def build(
@@ -118,8 +122,9 @@ def _built(grid: Sweep, folder: Path) -> Iterator[dict[str, object]]:
         }
 
 
-def _by_device(folder: Path) -> list[dict[str, object]]:
-    """One row a device with its options, in the order of the campaign."""
+def _by_device(folder: Path) -> tuple[list[dict[str, object]], tuple[FailureKind, ...]]:
+    """One row a device with its options, in the order of the campaign; and why rows failed."""
+    from paraedge.analyze.failures import failure_kinds
     from paraedge.analyze.points import target_labels
     from paraedge.archive import read_campaign
 
@@ -138,7 +143,7 @@ def _by_device(folder: Path) -> list[dict[str, object]]:
                 "best_gops_per_s": float(good["gops_per_s"].max()) if len(good) else None,
             }
         )
-    return rows
+    return rows, failure_kinds(runs)
 
 
 def _timed_share(summary: RunSummary) -> float | None:
@@ -162,7 +167,7 @@ def _as_json(summary: RunSummary, devices: list[dict[str, object]]) -> dict[str,
     }
 
 
-def _print_summary(summary: RunSummary, devices: list[dict[str, object]]) -> None:
+def _print_summary(summary: RunSummary, devices: list[dict[str, object]], failures: tuple[FailureKind, ...]) -> None:
     share = _timed_share(summary)
     timed = f", {100 * share:.0f} % of it inside timed blocks" if share is not None else ""
     before = f"; {summary.done_before} were done before" if summary.done_before else ""
@@ -173,6 +178,10 @@ def _print_summary(summary: RunSummary, devices: list[dict[str, object]]) -> Non
         say(f"{summary.ok} {new} ok, {summary.failed} failed in {duration(summary.wall_s)}{timed}{before}")
     else:
         say(f"nothing left to do: all {summary.done_before} rows were done before")
+    for kind in failures[:MOST_FAILURES]:
+        say(f"  {short(kind.text(), 400)}")
+    if len(failures) > MOST_FAILURES:
+        say(f"  and {len(failures) - MOST_FAILURES} more kinds of failure, all in runs.csv")
     for name in ("runs.csv", "samples.csv", "meta.json"):
         say(f"  {summary.folder / name}")
     say(f"next: paraedge report {summary.folder}")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from paraedge.cli.compiled import read_uncompiled
 from paraedge.cli.options import JsonOption
 from paraedge.cli.output import emit_json, quantity_bytes, say, table
 from paraedge.core.errors import BadInput, ParaedgeError
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Artifact, Failure, Placement
+from paraedge.core.words import grouped, op_name, plural
 
 if TYPE_CHECKING:
     from paraedge.build import CompiledModel, CompileOptions
@@ -23,7 +25,6 @@ ESTIMATED_ON = "sim-edgetpu-usb3"
 """The simulated device whose memory an estimated placement is for; all of them have the same chip."""
 
 MOST_LINES = 20
-EDGETPU_OP = "edgetpu-custom-op"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,8 @@ Out: TypeAlias = Annotated[
     ),
 ]
 Segments: TypeAlias = Annotated[
-    int, typer.Option("--segments", "-n", min=1, max=64, help="Files to cut each model into, for a pipeline.")
+    int,
+    typer.Option("--segments", "-n", metavar="N", min=1, max=64, help="Files to cut each model into, for a pipeline."),
 ]
 Timeout: TypeAlias = Annotated[
     int, typer.Option("--timeout", min=1, metavar="S", help="Seconds that the compiler may take an attempt.")
@@ -87,6 +89,11 @@ def compile_models(
     """
     from paraedge.build import CompileOptions
 
+    if estimate and segments > 1:
+        raise BadInput(
+            "an estimate is of the whole model, not of segments; leave out --segments "
+            "(`paraedge predict --why` says into how many a model has to be cut)"
+        )
     options = CompileOptions(
         segments=segments, timeout_s=timeout, minimum_runtime=min_runtime, search_delegate=search_delegate
     )
@@ -104,16 +111,10 @@ def compile_models(
 
 
 def _graphs(models: Sequence[Path]) -> list[tuple[Path, LayerGraph]]:
-    from paraedge.tflite import read_graph
-
     for stem, count in Counter(model.stem for model in models).items():
         if count > 1:
             raise BadInput(f"{count} models are named {stem}, so their compiled files would be too; compile them apart")
-    graphs = [(model, read_graph(model)) for model in models]
-    for model, graph in graphs:
-        if any(layer.custom_code == EDGETPU_OP for layer in graph.layers):
-            raise BadInput(f"{model} is compiled already; give the file that it was compiled from")
-    return graphs
+    return [(model, read_uncompiled(model)) for model in models]
 
 
 def _result(model: Path, graph: LayerGraph, out: Path | None, options: CompileOptions, *, use_store: bool) -> Result:
@@ -150,10 +151,10 @@ def _refuse_failures(results: Sequence[Result]) -> None:
 def _print(result: Result) -> None:
     made = result.made
     if isinstance(made, Failure):
-        why = "no compiler here, so only estimated" if result.placement else f"{made.error}: {made.message}"
+        why = "no compiler here, so only estimated, as a whole" if result.placement else f"{made.error}: {made.message}"
         say(f"{result.model}: not compiled: {why}")
     elif made is not None:
-        how = "taken from the cache" if not made.attempts else _plural(made.attempts, "attempt")
+        how = "taken from the cache" if not made.attempts else plural(made.attempts, "attempt")
         say(f"{result.model}: compiled by edgetpu_compiler {made.compiler}, {how}")
         table([_file(artifact) for artifact in made.artifacts])
     else:
@@ -170,27 +171,23 @@ def _print(result: Result) -> None:
 
 def _print_placement(placement: Placement, graph: LayerGraph) -> None:
     say(f"  placement: {placement.source}")
-    say(f"  {_plural(len(placement.on_device), 'op')} on the Edge TPU, {len(placement.on_cpu)} on the CPU")
+    say(f"  {plural(len(placement.on_device), 'op')} on the Edge TPU, {len(placement.on_cpu)} on the CPU")
     on_chip, streamed = quantity_bytes(placement.on_chip_bytes), quantity_bytes(placement.off_chip_bytes)
     say(f"  parameters on chip {on_chip}, streamed at every inference {streamed}")
     if placement.on_chip is not None and placement.off_chip is not None:
         weighted = len(placement.on_chip) + len(placement.off_chip)
-        say(f"  {len(placement.on_chip)} of {_plural(weighted, 'layer')} with parameters on chip")
-    _print_ops("streamed", dict.fromkeys(placement.off_chip or (), ""), graph)
-    _print_ops("on the CPU", {index: placement.reasons.get(index, "") for index in placement.on_cpu}, graph)
+        say(f"  {len(placement.on_chip)} of {plural(weighted, 'layer')} with parameters on chip")
+    names = [f"{layer.op} {layer.custom_code}" if layer.custom_code else layer.op for layer in graph.layers]
+    _print_ops("streamed", [op_name(index, names[index]) for index in placement.off_chip or ()])
+    reasons = placement.reasons
+    _print_ops("on the CPU", grouped((index, names[index], reasons.get(index, "")) for index in placement.on_cpu))
 
 
-def _print_ops(title: str, ops: Mapping[int, str], graph: LayerGraph) -> None:
-    for index, reason in list(ops.items())[:MOST_LINES]:
-        layer = graph.layers[index]
-        name = f"{layer.op} {layer.custom_code}" if layer.custom_code else layer.op
-        say(f"  {title}: {index} {name}{': ' if reason else ''}{reason}")
-    if len(ops) > MOST_LINES:
-        say(f"  {title}: {len(ops) - MOST_LINES} more; --json lists them all")
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _print_ops(title: str, lines: Sequence[str]) -> None:
+    for line in lines[:MOST_LINES]:
+        say(f"  {title}: {line}")
+    if len(lines) > MOST_LINES:
+        say(f"  {title}: {len(lines) - MOST_LINES} more; --json lists them all")
 
 
 def _file(artifact: Artifact) -> dict[str, object]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from paraedge.cli.output import plain, quantity_bytes, say, table
-from paraedge.core.errors import short
+from paraedge.core.errors import BadInput, short
 from paraedge.core.graph import LayerGraph
 
 if TYPE_CHECKING:
     from paraedge.tflite import Executable, Package
+
+EDGETPU_OP: Final = "edgetpu-custom-op"
 
 CLOCK_MHZ: Final = 500
 """Of the Edge TPU at full speed; on USB the `std` runtime halves it."""
@@ -31,6 +34,23 @@ SIZES: Final = {
 }
 
 
+def read_uncompiled(model: Path) -> LayerGraph:
+    """The graph of a model file. Raises BadInput for one that is compiled for the Edge TPU: its layers are gone."""
+    from paraedge.tflite import read_graph
+
+    graph = read_graph(model)
+    if is_compiled(graph):
+        raise BadInput(
+            f"{model} is compiled already; give the file that it was compiled from (`paraedge inspect` reads this one)"
+        )
+    return graph
+
+
+def is_compiled(graph: LayerGraph) -> bool:
+    """Whether any op is one that the Edge TPU's compiler put in."""
+    return any(layer.custom_code == EDGETPU_OP for layer in graph.layers)
+
+
 def packages_json(packages: Sequence[Package], graph: LayerGraph) -> dict[str, object]:
     """All of the packages as raw integers, their sums, and the ops left on the CPU."""
     return {
@@ -46,18 +66,24 @@ def print_packages(packages: Sequence[Package], graph: LayerGraph) -> None:
     totals = _totals(packages)
     for key, (name, when) in SIZES.items():
         value = totals[key] or 0
-        rounded = f" ({quantity_bytes(value)})" if value >= 1024 else ""
-        say(f"{name:<20} {value} bytes{rounded}, {when}")
+        say(f"{name:<20} {exact_bytes(value)}, {when}")
     _print_versions(packages, totals["estimated_cycles"])
     executables = [(p.op_index, number, e) for p in packages for number, e in enumerate(p.executables)]
     say()
     table(_executable_row(*place) for place in executables)
     hints = [row for place in executables for row in _hint_rows(*place)]
+    say("chunks: pieces that the instructions are sent in")
     if hints:
         say()
+        say("DMA hints, the transfers that the compiler expects, in order:")
         table(hints)
     _print_missing_hints([e for _, _, e in executables])
     say()
+
+
+def exact_bytes(count: int) -> str:
+    """`2048 bytes (2.0 KiB)`, and the rounded one only where it says something new."""
+    return f"{count} bytes ({quantity_bytes(count)})" if count >= 1024 else f"{count} bytes"
 
 
 def _totals(packages: Sequence[Package]) -> dict[str, int | None]:
@@ -84,7 +110,8 @@ def _print_ops(packages: Sequence[Package], graph: LayerGraph) -> None:
 
 
 def _print_versions(packages: Sequence[Package], cycles: int | None) -> None:
-    versions = {package.compiler_version or "not said" for package in packages}
+    stated = {package.compiler_version or "" for package in packages}
+    versions = {text if any(map(str.isdigit, text)) else "not stated" for text in stated}
     say(f"{'compiler version':<20} {_printable(', '.join(sorted(versions)))}")
     runtimes = sorted({package.minimum_runtime for package in packages})
     say(f"{'minimum runtime':<20} {', '.join(map(str, runtimes))}")
@@ -95,12 +122,12 @@ def _print_versions(packages: Sequence[Package], cycles: int | None) -> None:
         say(f"{'estimated cycles':<20} {cycles}, by the compiler: {ms:.3g} ms at {CLOCK_MHZ} MHz, without transfers")
     tokens = {e.parameter_caching_token for package in packages for e in package.executables}
     for token in sorted(token for token in tokens if token is not None):
-        say(f"{'caching token':<20} {token}, the same in models compiled together")
+        say(f"{'caching token':<20} {token}, the same in models compiled together, which share the cache")
 
 
 def _executable_row(op: int, number: int, executable: Executable) -> dict[str, object]:
     return {
-        "op": op,
+        "op_index": op,
         "executable": number,
         "kind": executable.kind,
         "batch": executable.batch,
@@ -118,7 +145,7 @@ def _executable_row(op: int, number: int, executable: Executable) -> dict[str, o
 def _hint_rows(op: int, number: int, executable: Executable) -> list[dict[str, object]]:
     return [
         {
-            "op": op,
+            "op_index": op,
             "executable": number,
             "hint": step,
             "kind": hint.kind,

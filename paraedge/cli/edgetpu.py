@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from paraedge.core.outcome import Job, Measurement
     from paraedge.core.window import Window
 
-app = typer.Typer(help="Measure real Edge TPUs, compare them, and explain their results.", no_args_is_help=True)
+app = typer.Typer(help="Measure and compare real Edge TPUs.", no_args_is_help=True)
 
 TIME = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h)?")
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, None: 1.0}
@@ -64,8 +65,7 @@ def run(
         raise BadInput(f"{path} is there already; name another file with --out")
     from paraedge import checkup
 
-    place = checkup.place_of(device)
-    job = checkup.model_job(model, place.driver)
+    place, job = checkup.place_and_job(device, model)
     settings = MeasureSettings(rounds=1, time_budget_s=2.0, allow_cpu_ops=allow_cpu_ops)
     with checkup.hold([place]):
         measured = _measured(place, job, settings)
@@ -90,7 +90,7 @@ def selftest(
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Visits of each device; 3 or more.")] = 6,
     json: JsonOption = False,
 ) -> None:
-    """Compare several devices on one model, and name the one that is slower than its brothers.
+    """Compare devices on one model, and name the slow one.
 
     Every round visits each device in a fresh process and in a new order. Differences below 3 % are noise.
     """
@@ -98,7 +98,10 @@ def selftest(
 
     from paraedge import checkup
     from paraedge.checkup import selftest as test
+    from paraedge.tflite import read_graph
 
+    if model is not None:
+        read_graph(model)  # a slip in its name shows before a device that is not here
     names = list(dict.fromkeys(device)) if device else _all_edgetpus()
     places = [checkup.place_of(name) for name in names]
     if len(places) < 2:
@@ -120,9 +123,12 @@ def selftest(
 def diagnose(
     what: Annotated[Path, typer.Argument(metavar="CAMPAIGN|MODEL", help="A campaign, or a model before compiling.")],
     measured_ms: Annotated[
-        float | None, typer.Option("--measured-ms", metavar="MS", min=0, help="Of one invoke of MODEL.")
+        float | None, typer.Option("--measured-ms", metavar="MS", help="Of one invoke of MODEL; above 0.")
     ] = None,
-    device: Annotated[str, typer.Option("--device", "-d", metavar="D", help="What MODEL ran on.")] = "edgetpu:0",
+    device: Annotated[
+        str,
+        typer.Option("--device", "-d", metavar="D", help="What MODEL ran on; a sim-edgetpu-... where that isn't here."),
+    ] = "edgetpu:0",
     compiled: Annotated[
         Path | None, typer.Option("--compiled", metavar="FILE", help="MODEL compiled, for the compiler's placement.")
     ] = None,
@@ -134,7 +140,8 @@ def diagnose(
     """Explain results that are far from their predictions.
 
     Of a campaign: each point measured on an edgetpu. Of a model: the latency given. Causes that the host shows come
-    first, then those that nothing rules out, each with the latency that it would lead to.
+    first, then those that nothing rules out, each with the latency that it would lead to. A simulated device stands for
+    an edgetpu elsewhere, of whose host nothing is known.
     """
     if measured_ms is not None:
         found = [(str(what), device, _diagnose_model(what, measured_ms, device, compiled, far))]
@@ -147,12 +154,8 @@ def diagnose(
         found = [(spec.label(), target, diagnosis) for spec, target, diagnosis in points]
     if json:
         emit_json([{"model": name, "target": target, **vars(one)} for name, target, one in found])
-        return
-    for name, target, one in found:
-        if one.far or len(found) == 1:
-            output.print_diagnosis(name, target, one)
-    distant = sum(one.far for _, _, one in found)
-    say(f"{distant} of {len(found)} results are more than {far:g} times off their prediction")
+    else:
+        output.print_diagnoses(found, far)
 
 
 def _seconds(text: str) -> float:
@@ -233,13 +236,13 @@ def _diagnose_model(model: Path, measured_ms: float, device: str, compiled: Path
     from paraedge import checkup
     from paraedge.checkup.diagnosis import diagnose
     from paraedge.checkup.model import is_compiled
-    from paraedge.devices import registry
+    from paraedge.checkup.place import edgetpu_info
     from paraedge.tflite import read_graph
 
-    if registry.find(device).name != "edgetpu":
-        raise BadInput(f"{device} is no edgetpu, and its latency is not what the simulator predicts")
+    if not 0 < measured_ms < math.inf:
+        raise BadInput(f"--measured-ms {measured_ms:g}: give the latency of one invoke, above 0")
     graph = read_graph(model)
     if is_compiled(graph):
         raise BadInput(f"{model} is compiled; give the model that it was compiled from, and this one as --compiled")
-    placement = checkup.compiled_placement(graph, compiled) if compiled is not None else None
-    return diagnose(measured_ms, graph, registry.info(device), placement=placement, far=far)
+    placement = checkup.placement_of(model, graph, compiled) if compiled is not None else None
+    return diagnose(measured_ms, graph, edgetpu_info(device), placement=placement, far=far)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paraedge.cli.output import note, say
+from paraedge.cli.output import note, quantity_bytes, say
 
 if TYPE_CHECKING:
     from paraedge.checkup.diagnosis import Cause, Diagnosis
@@ -69,6 +70,15 @@ def standing_row(one: Standing) -> dict[str, object]:
     }
 
 
+def print_diagnoses(found: Sequence[tuple[str, str, Diagnosis]], far: float) -> None:
+    """Each result that is far off, or the only one, by model, target and diagnosis; and how many there are."""
+    for name, target, one in found:
+        if one.far or len(found) == 1:
+            print_diagnosis(name, target, one)
+    distant = sum(one.far for _, _, one in found)
+    say(f"more than {far:g} times off the prediction: {distant} of {len(found)}")
+
+
 def print_diagnosis(name: str, target: str, found: Diagnosis) -> None:
     """The gap, the causes with the latency that each would lead to, and what is ruled out."""
     for text in found.untimed:
@@ -81,6 +91,7 @@ def print_diagnosis(name: str, target: str, found: Diagnosis) -> None:
         f"{name} on {target}: measured {found.measured_ms:.4g} ms, predicted {found.predicted_ms:.4g} ms by "
         f"{found.simulated_device} ({times:.2f} times)"
     )
+    _print_placement(found)
     if not found.far:
         say("  not far off; nothing to explain")
     elif found.measured_ms < found.predicted_ms:
@@ -95,8 +106,29 @@ def print_diagnosis(name: str, target: str, found: Diagnosis) -> None:
     say()
 
 
+def _print_placement(found: Diagnosis) -> None:
+    """What is used of the compiler's placement; the prediction keeps its own."""
+    if found.placement.source == "compiler":
+        compiled, predicted = (
+            f"{quantity_bytes(one.on_chip_bytes)} cached, {quantity_bytes(one.off_chip_bytes)} streamed, "
+            f"{len(one.on_cpu)} on the CPU"
+            for one in (found.placement, found.predicted_placement)
+        )
+        say(f"  parameters and ops by the compiler: {compiled}; by the prediction: {predicted}")
+        say("  the predicted latency is of its own placement; what the compiler did otherwise is among the causes")
+
+
 def _print_cause(cause: Cause) -> None:
-    lead = "no figure" if cause.expected_ms is None else f"{cause.expected_ms:.4g} ms"
-    share = "" if cause.explains is None else f", {min(max(cause.explains, 0.0), 9.99):.0%} of the gap"
-    say(f"  {cause.evidence:<9} {cause.name}: {cause.finding} ({lead}{share})")
+    lead = "no figure" if cause.expected_ms is None else f"alone it would lead to {cause.expected_ms:.4g} ms"
+    say(f"  {cause.evidence:<9} {cause.name}: {cause.finding} ({lead}{_share(cause.explains)})")
     say(f"  {'':<9} -> {cause.remedy}")
+
+
+def _share(explains: float | None) -> str:
+    """What of the gap a cause would close, in words where it is not a part of it."""
+    if explains is None:
+        return ""
+    percent = round(100 * explains)
+    if percent <= 0:
+        return ", none of the gap"
+    return f", {percent} % of the gap" if percent <= 100 else ", more than the gap"

@@ -13,6 +13,8 @@ from typing import Any
 
 import typer
 
+from paraedge.core.words import quantity_bytes as quantity_bytes
+
 WIDTH_SAMPLE = 1000
 """Rows that a table's column widths are taken from, so that a long one streams."""
 
@@ -82,17 +84,6 @@ def cell(value: object) -> str:
     if isinstance(value, (tuple, list)):
         return "x".join(cell(item) for item in value)
     return str(value)
-
-
-def quantity_bytes(count: float | None) -> str:
-    """Bytes for people: `3.4 MiB`."""
-    if count is None:
-        return ""
-    for unit in ("B", "KiB", "MiB"):
-        if abs(count) < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.2f} GiB"
 
 
 def duration(seconds: float) -> str:

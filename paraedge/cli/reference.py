@@ -62,7 +62,8 @@ def _name(parameter: Any) -> str:
 def _text(parameter: Any) -> str:
     given = parameter.default
     required = " Required." if parameter.required and not _is_argument(parameter) else ""
-    default = f" Default: `{given}`." if isinstance(given, (str, float)) else ""
+    has_default = isinstance(given, (str, int, float)) and not parameter.is_flag
+    default = f" Default: `{given}`." if has_default else ""
     return f"{parameter.help or ''}{required}{default}".replace("|", "\\|")
 
 

@@ -57,7 +57,7 @@ class Prediction:
     low_ms, high_ms: 90 % interval, from measurements of its regime that were left out of the fit; None where there are
     none. outside: in which ways the model is unlike any that was measured.
     first_ms: latency of the first invoke, cached parameters uploaded. untimed: ops that can't be timed, by name, with
-    the reason; where there are any, `latency_ms` leaves them out and is a lower bound.
+    the reason; `latency_ms` leaves them out.
     """
 
     device: str

@@ -62,8 +62,8 @@ class EdgeTpuDriver:
         if device is None:
             raise DeviceMissing(f"{target.device} is not attached any more; `paraedge devices` lists what is")
         library = edgetpu_host.find_library()
-        if library is None:
-            raise DeviceMissing(f"{edgetpu_host.LIBRARY} is not found by the loader; {edgetpu_trial.APT}")
+        if isinstance(library, Absence):
+            raise DeviceMissing(f"{library.reason}; {library.remedy}")
         return EdgeTpuSession(device, library, edgetpu_trial.first_that_loads(device, library))
 
 
@@ -154,7 +154,7 @@ def describe(device: Attached, *, version: str | None = None, more: dict[str, st
 def _details(device: Attached) -> dict[str, str]:
     found: dict[str, str] = {"runtime_clocks": edgetpu_host.find_flavour() or "unknown"}
     library = edgetpu_host.find_library()
-    if library:
+    if isinstance(library, str):
         found["library"] = os.path.basename(os.path.realpath(library) if os.path.exists(library) else library)
     if device.pcie:
         found["pcie_link"] = str(device.pcie)
@@ -183,11 +183,10 @@ def _lacks(device: Attached) -> Absence | None:
     if device.bus == "PCIe" and not device.ready:
         reason = f"/dev/{device.port} may not be opened by this user"
         return Absence(id=device.id, reason=reason, remedy='sudo usermod -aG apex "$USER"   and log in again')
-    if edgetpu_host.find_library() is None:
-        reason = f"attached at {device.bus} {device.port}, but {edgetpu_host.LIBRARY} is not found by the loader"
-        return Absence(
-            id=device.id, reason=reason, remedy=f"{edgetpu_trial.APT}   (repository: {edgetpu_host.CORAL_APT})"
-        )
+    library = edgetpu_host.find_library()
+    if isinstance(library, Absence):
+        reason = f"attached at {device.bus} {device.port}, but {library.reason}"
+        return Absence(id=device.id, reason=reason, remedy=library.remedy)
     if not edgetpu_trial.installed():
         reason = f"attached at {device.bus} {device.port}, but no TensorFlow Lite interpreter is installed"
         return Absence(id=device.id, reason=reason, remedy="pip install ai-edge-litert")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from paraedge.core.device import Absence
 from paraedge.devices.host import read_int, read_text
 
 Bus: TypeAlias = Literal["PCIe", "USB"]
@@ -121,9 +122,20 @@ def trip_c(device: Attached, place: Path | None = None) -> float | None:
 
 def find_library(
     lookup: Callable[[str], str | None] = ctypes.util.find_library, environment: Mapping[str, str] = os.environ
-) -> str | None:
-    """The runtime's library: what PARAEDGE_LIBEDGETPU names, else what the loader finds; loads nothing."""
-    return environment.get(LIBRARY_VARIABLE) or lookup("edgetpu")
+) -> str | Absence:
+    """The runtime's library: what PARAEDGE_LIBEDGETPU names, else what the loader finds; or why not. Loads nothing.
+
+    A name without a folder is the loader's to find, and is taken as it is.
+    """
+    named = environment.get(LIBRARY_VARIABLE)
+    if named and os.sep in named and not os.path.isfile(named):
+        remedy = f"export {LIBRARY_VARIABLE}=/path/to/{LIBRARY}, or unset it"
+        return Absence(id="libedgetpu", reason=f"{LIBRARY_VARIABLE}={named} is not a file", remedy=remedy)
+    found = named or lookup("edgetpu")
+    if found:
+        return found
+    remedy = f"sudo apt install libedgetpu1-std   (repository: {CORAL_APT})"
+    return Absence(id="libedgetpu", reason=f"{LIBRARY} is not found by the loader", remedy=remedy)
 
 
 def find_flavour(place: Path | None = None) -> Flavour | None:

@@ -60,11 +60,23 @@ def find(device: str) -> Driver:
     """The driver of `device`; raises DeviceMissing, naming what is here and why this one is not."""
     if device in present():
         return present()[device][0]
+    name = short(device, 80)
+    family, _, number = device.partition(":")
+    if family == "edgetpu" and not number.isdecimal():
+        raise DeviceMissing(f"unknown device {name!r}: Edge TPUs are numbered, write edgetpu:0")
     for absence in absent():
-        if absence.id == device or device.split(":")[0] == absence.id:
+        if absence.id in (device, family):
             remedy = f"; {absence.remedy}" if absence.remedy else ""
-            raise DeviceMissing(f"device {device!r} is not here: {absence.reason}{remedy}")
-    raise DeviceMissing(f"unknown device {device!r}; here are: {', '.join(sorted(present()))}")
+            raise DeviceMissing(
+                f"device {name!r} is not here: {absence.reason}{remedy}; `paraedge doctor` lists what else is missing"
+            )
+    known = f"here are: {', '.join(sorted(present()))}"
+    if device.endswith(".toml"):
+        raise DeviceMissing(
+            f"unknown device {name!r}; to use a hardware file of yours, name its folder in PARAEDGE_HARDWARE and "
+            f"give the name that stands in the file; {known}"
+        )
+    raise DeviceMissing(f"unknown device {name!r}; {known}")
 
 
 def info(device: str) -> DeviceInfo:

@@ -62,11 +62,7 @@ class SimulatedDriver:
     def probe(self) -> Sequence[DeviceInfo | Absence]:
         """One device a hardware file; a file of the user's that can't be used is an absence with the reason."""
         found: list[DeviceInfo | Absence] = [device_info(load_hardware(name)) for name in hardware_names()]
-        for error in user_hardware():
-            if not isinstance(error, Hardware):
-                text = str(error)
-                found.append(Absence(id=text.split(": ")[0], reason=text, remedy="mend or remove that hardware file"))
-        return found
+        return found + [one for one in user_hardware() if isinstance(one, Absence)]
 
     def targets(self, device: str, threads: Sequence[int], kernels: Sequence[str]) -> tuple[Target, ...]:
         """The device itself: it has neither threads nor kernels."""

@@ -6,9 +6,9 @@ from paraedge.simulate.hardware import hardware_names, load_hardware, user_hardw
 from paraedge.simulate.mappable import check_mappable
 from paraedge.simulate.predict import predict
 from paraedge.simulate.roofs import roofs
-from paraedge.simulate.sentences import sentences
+from paraedge.simulate.sentences import latency_text, sentences
 
 __all__ = [
-    "Constant", "Explanation", "Hardware", "Residuals", "check_mappable", "explain", "hardware_names", "load_hardware",
-    "predict", "roofs", "sentences", "user_hardware",
+    "Constant", "Explanation", "Hardware", "Residuals", "check_mappable", "explain", "hardware_names", "latency_text",
+    "load_hardware", "predict", "roofs", "sentences", "user_hardware",
 ]  # fmt: skip

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from paraedge.core.cut import cut
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Prediction
+from paraedge.core.words import op_name, quantity_bytes
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.parameters import parameter_bytes
 from paraedge.simulate.placement import place
 from paraedge.simulate.predict import predict
 from paraedge.simulate.resize import Unresizable, hidden_widths, image_input, resize, why_not_followed
 from paraedge.simulate.segments import fewest_segments
-from paraedge.simulate.shapes import MIB
 from paraedge.simulate.traffic import weight_fetches
 
 BLOCK = 64
@@ -168,9 +168,9 @@ def _unpadded(part: LayerGraph, hardware: Hardware, latency_ms: float) -> Widths
 def _cuts(part: LayerGraph, hardware: Hardware, layers: Sequence[int]) -> Cuts | NoWay:
     starts, stop = fewest_segments(part, hardware)
     if stop < len(part.layers):
-        size = parameter_bytes(part.tensors, part.layers[stop]) / MIB
-        name = f"{layers[stop]} {part.layers[stop].op}"
-        return NoWay(reason=f"{name} alone, {size:.2f} MiB, doesn't fit a device's cache, and no cut divides a layer")
+        size = quantity_bytes(parameter_bytes(part.tensors, part.layers[stop]))
+        name = op_name(layers[stop], part.layers[stop].op)
+        return NoWay(reason=f"{name} alone, {size}, doesn't fit a device's cache, and no cut divides a layer")
     ends = [*starts[1:], stop]
     found = [predict(cut(part, range(low, high)), hardware) for low, high in zip(starts, ends, strict=True)]
     return Cuts(

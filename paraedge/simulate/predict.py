@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Prediction
+from paraedge.core.words import grouped
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.counts import Counts, terms_ms
 from paraedge.simulate.placement import Partition, place
@@ -17,7 +18,7 @@ def predict(graph: LayerGraph, hardware: Hardware) -> Prediction:
     """Latency of one invoke of an int8 or uint8 graph, with the batch as it stands in the graph.
 
     Never raises on a graph that could be read: ops that can't be mapped are placed on the CPU with a reason, and
-    what can't be timed is named in `untimed`, the latency then being a lower bound without an interval.
+    what can't be timed is named in `untimed`, the latency then being without these ops and without an interval.
     """
     partition = place(graph, hardware)
     counts = count(graph, partition, hardware)
@@ -28,7 +29,8 @@ def predict(graph: LayerGraph, hardware: Hardware) -> Prediction:
     left_out = untimed(graph, partition)
     name = regime(graph, placement.on_device, bool(partition.streamed)) if placement.on_device else None
     seen = None if name is None or left_out else hardware.residuals.get(name)
-    spread = None if seen is None else seen.spread
+    ways = () if name is None or compiled else outside(graph, name, placement, counts, hardware)
+    spread = None if seen is None else seen.spread_outside if ways else seen.spread
     upload_ms = placement.on_chip_bytes * hardware.upload_ms_per_mib / MIB
     link_bytes = counts.input_bytes + counts.output_bytes + counts.instruction_bytes + counts.streamed_bytes
     return Prediction(
@@ -41,7 +43,7 @@ def predict(graph: LayerGraph, hardware: Hardware) -> Prediction:
         placement=placement,
         untimed=left_out,
         regime=name,
-        outside=() if name is None or compiled else outside(graph, name, placement, counts, hardware),
+        outside=ways,
         instruction_bytes=partition.instruction_bytes,
         link_bytes=None if compiled else round(link_bytes),
     )
@@ -71,7 +73,7 @@ def count(graph: LayerGraph, partition: Partition, hardware: Hardware) -> Counts
 
 
 def untimed(graph: LayerGraph, partition: Partition) -> tuple[str, ...]:
-    """What the latency leaves out, as `3 SOFTMAX: reason`, in the graph's order."""
+    """What the latency leaves out, grouped by op and reason: `op 3 (CAST): why`, or `CAST x4: why` of several."""
     placement = partition.placement
     found = {index: f"on the CPU, {placement.reasons[index]}" for index in placement.on_cpu}
     for index in placement.on_device:
@@ -79,4 +81,4 @@ def untimed(graph: LayerGraph, partition: Partition) -> tuple[str, ...]:
             found[index] = "compiled for the Edge TPU; predict the file it was compiled from"
         elif graph.layers[index].op in UNTIMED_OPS:
             found[index] = "mapped, but its compute has no timing model"
-    return tuple(f"{index} {graph.layers[index].op}: {found[index]}" for index in sorted(found))
+    return tuple(grouped((index, graph.layers[index].op, found[index]) for index in sorted(found)))

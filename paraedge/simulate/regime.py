@@ -7,19 +7,15 @@ from collections.abc import Sequence
 from paraedge.core.graph import LayerGraph
 from paraedge.core.macs import layer_macs
 from paraedge.core.outcome import Placement
+from paraedge.core.words import quantity, quantity_bytes
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.counts import Counts
-from paraedge.simulate.shapes import MIB, weights_of
+from paraedge.simulate.shapes import weights_of
 
 PLACES = ("on chip", "streamed")
 NEAR = 1.1
 """A model may be so much larger or smaller than those that were measured and still be like them."""
-UNITS = {
-    "macs": ("million MACs", 1e6),
-    "parameter_bytes": ("MiB of parameters", MIB),
-    "input_bytes": ("KiB of input", 1024),
-    "output_bytes": ("KiB of output", 1024),
-}
+NOUNS = {"macs": "MACs", "parameter_bytes": "parameters", "input_bytes": "input", "output_bytes": "output"}
 """Of `sizes`, for people."""
 SPATIAL = frozenset({"CONV_2D", "TRANSPOSE_CONV"})
 
@@ -58,9 +54,9 @@ def outside(graph: LayerGraph, name: str, placement: Placement, counts: Counts, 
         low, high = getattr(seen, what)
         if not low / NEAR <= value <= high * NEAR:
             word = "most" if value > high else "least"
-            unit, size = UNITS[what]
             bound = high if value > high else low
-            found.append(f"{value / size:.4g} {unit}, where the {word} measured is {bound / size:.4g}")
+            text, noun = (quantity, NOUNS[what]) if what == "macs" else (quantity_bytes, f"of {NOUNS[what]}")
+            found.append(f"{text(value)} {noun}, where the {word} measured is {text(bound)}")
     return tuple(found)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Prediction
+from paraedge.core.words import op_name, percent, plural, quantity_bytes
 from paraedge.simulate.advice import Advice, Cuts, Image, NoWay, Widths
 from paraedge.simulate.explain import Explanation
 from paraedge.simulate.mappable import EDGETPU_OP
-from paraedge.simulate.shapes import MIB
+from paraedge.simulate.steps import UNTIMED_OPS
 
 TERM_NAMES = {
     "compute_ms": "computing",
@@ -30,24 +31,23 @@ FASTER = {
     "cpu_ms": "keep the ops off the CPU",
 }
 """By the term that rules."""
-MOST_NAMES = 8
 MOST_WIDTHS = 4
 
 
 def sentences(explanation: Explanation, prediction: Prediction, graph: LayerGraph) -> list[str]:
-    """What rules, how sure that is, what is streamed and why, what would mend it, what is on the CPU and untimed."""
+    """What rules, how sure that is, what is streamed and why, and what would mend it.
+
+    Ops that aren't timed are in `prediction.untimed`, and not told again.
+    """
     placement = prediction.placement
     if not placement.on_device:
-        return [
-            f"No op of {graph.name!r} can run on the Edge TPU, so there is no latency to give.",
-            *_cpu(prediction, graph),
-        ]
+        return [f"No op of {graph.name!r} can run on the Edge TPU, so there is no latency to give."]
     if any(layer.custom_code == EDGETPU_OP for layer in graph.layers):
         return [
             f"{graph.name!r} is compiled for the Edge TPU, and what its executable does is not timed: "
             "predict the file that it was compiled from."
         ]
-    found = [_ruling_term(explanation, prediction), *_interval(prediction)]
+    found = [_ruling_term(explanation, prediction, graph), *_interval(prediction)]
     if explanation.spilled:
         found += [*_streamed(explanation, prediction), *_mends(explanation.advice, prediction.device)]
     else:
@@ -55,52 +55,66 @@ def sentences(explanation: Explanation, prediction: Prediction, graph: LayerGrap
     if prediction.first_ms is not None and placement.on_chip_bytes:
         upload_ms = prediction.first_ms - prediction.latency_ms
         found.append(f"The first invoke takes {upload_ms:.3g} ms more, to upload the cached parameters.")
-    return [*found, *_cpu(prediction, graph)]
+    return found
 
 
-def _ruling_term(explanation: Explanation, prediction: Prediction) -> str:
+def latency_text(prediction: Prediction, graph: LayerGraph) -> str:
+    """`at least 3.21 ms an invoke, without the ops on the CPU`: at least, where a mapped op's compute isn't timed."""
+    placement = prediction.placement
+    if not placement.on_device:
+        return "no latency; no op can run on the Edge TPU"
+    bound = "at least " if any(graph.layers[index].op in UNTIMED_OPS for index in placement.on_device) else ""
+    without = ", without the ops on the CPU" if placement.on_cpu else ""
+    return f"{bound}{prediction.latency_ms:.4g} ms an invoke{without}"
+
+
+def _ruling_term(explanation: Explanation, prediction: Prediction, graph: LayerGraph) -> str:
     share = explanation.rules_ms / prediction.latency_ms if prediction.latency_ms else 0.0
-    kind = "at least" if prediction.untimed else "about"
     return (
-        f"An invoke takes {kind} {prediction.latency_ms:.3g} ms on {prediction.device}; "
-        f"{TERM_NAMES[explanation.rules]} rules it with {explanation.rules_ms:.3g} ms ({share:.0%})."
+        f"On {prediction.device} it takes {latency_text(prediction, graph)}; "
+        f"{TERM_NAMES[explanation.rules]} rules it with {explanation.rules_ms:.4g} ms ({percent(share)})."
     )
 
 
 def _interval(prediction: Prediction) -> Iterator[str]:
-    if prediction.low_ms is not None and prediction.high_ms is not None:
-        yield (
-            f"In nine of ten cases it lies between {prediction.low_ms:.3g} and {prediction.high_ms:.3g} ms, "
-            f"judged by measured models of its kind ({prediction.regime})."
-        )
     if prediction.outside:
         yield f"Outside what was calibrated: {'; '.join(prediction.outside)}."
+    if prediction.low_ms is not None and prediction.high_ms is not None:
+        ends = f"between {prediction.low_ms:.3g} and {prediction.high_ms:.3g} ms"
+        if prediction.outside:
+            yield f"So far off lie predictions of models whose kind or host the fit hadn't seen: nine in ten {ends}."
+        else:
+            yield f"In nine of ten cases it lies {ends}, judged by measured models of its kind ({prediction.regime})."
 
 
 def _streamed(explanation: Explanation, prediction: Prediction) -> Iterator[str]:
     placement, spilled = prediction.placement, explanation.spilled
     most = spilled[0]
-    setup = f", {explanation.setup_ms:.3g} ms of it whatever their size" if explanation.setup_ms else ""
+    setup = f", {explanation.setup_ms:.3g} ms of it to set streaming up, once an invoke" if explanation.setup_ms else ""
+    lead = "One layer spilled," if len(spilled) == 1 else f"{len(spilled)} layers spilled; the costliest is"
     yield (
-        f"{placement.off_chip_bytes / MIB:.2f} MiB of parameters don't fit beside the "
-        f"{placement.on_chip_bytes / MIB:.2f} MiB in the cache and are streamed at every invoke, "
-        f"which costs {prediction.terms['weights_ms']:.3g} ms{setup}. {_count(len(spilled), 'layer')} spilled; "
-        f"{_name(most.index, most.op)} costs {most.cost_ms:.3g} ms."
+        f"{quantity_bytes(placement.off_chip_bytes)} of parameters don't fit beside the "
+        f"{quantity_bytes(placement.on_chip_bytes)} in the cache and are streamed at every invoke, "
+        f"which costs {prediction.terms['weights_ms']:.3g} ms{setup}."
+    )
+    yield (
+        f"{lead} {op_name(most.index, most.op)}: {quantity_bytes(most.parameter_bytes)}, fetched "
+        f"{_times(most.fetches)} for {most.cost_ms:.3g} ms."
     )
     striped = [spill for spill in spilled if spill.fetches > 1]
     if striped:
         worst = max(striped, key=lambda spill: spill.fetches)
         yield (
-            f"The parameters of {_count(len(striped), 'layer')} are fetched more than once, those of "
-            f"{_name(worst.index, worst.op)} {worst.fetches} times: its input and output together, "
-            f"{worst.activation_bytes / MIB:.2f} MiB, outgrow the narrow memory of "
-            f"{explanation.narrow_memory_bytes / MIB:.2f} MiB, so the output is made in stripes, with a fetch for each."
+            f"The parameters of {plural(len(striped), 'layer')} are fetched more than once, those of "
+            f"{op_name(worst.index, worst.op)} {worst.fetches} times: its input and output together, "
+            f"{quantity_bytes(worst.activation_bytes)}, outgrow the narrow memory of "
+            f"{quantity_bytes(explanation.narrow_memory_bytes)}, so the output is made in stripes, a fetch each."
         )
 
 
 def _kept(explanation: Explanation, prediction: Prediction) -> Iterator[str]:
     if prediction.placement.on_chip:
-        yield f"All parameters, {prediction.placement.on_chip_bytes / MIB:.2f} MiB, stay in the device's cache."
+        yield f"All parameters, {quantity_bytes(prediction.placement.on_chip_bytes)}, stay in the device's cache."
     found = explanation.advice.widths
     if isinstance(found, Widths):
         yield (
@@ -114,9 +128,10 @@ def _kept(explanation: Explanation, prediction: Prediction) -> Iterator[str]:
 def _mends(advice: Advice, device: str) -> Iterator[str]:
     if isinstance(advice.widths, Widths):
         found = advice.widths
+        size = quantity_bytes(found.parameter_bytes)
         yield (
             f"To mend it by width: hidden layers narrowed from {_changes(found)} outputs "
-            f"({found.share:.0%} of all outputs, {found.parameter_bytes / MIB:.2f} MiB) keep everything on chip; "
+            f"({percent(found.share)} of all outputs, {size}) keep everything on chip; "
             f"predicted {found.latency_ms:.3g} ms."
         )
     if isinstance(advice.segments, Cuts):
@@ -148,29 +163,8 @@ def _size(image: tuple[int, int]) -> str:
     return f"{image[0]} x {image[1]}"
 
 
-def _cpu(prediction: Prediction, graph: LayerGraph) -> Iterator[str]:
-    placement = prediction.placement
-    if placement.on_cpu:
-        named = (i for i in placement.on_cpu if "more than one subgraph" not in placement.reasons[i])
-        first = next(named, placement.on_cpu[0])
-        names = [_name(index, graph.layers[index].op) for index in placement.on_cpu[:MOST_NAMES]]
-        yield (
-            f"{len(placement.on_cpu)} of {len(graph.layers)} ops on the CPU: "
-            f"{_list(names, len(placement.on_cpu) - MOST_NAMES)}. "
-            f"Why: {_name(first, graph.layers[first].op)}, {placement.reasons[first]}."
-        )
-    if prediction.untimed:
-        count = len(prediction.untimed)
-        which = f"op {prediction.untimed[0]}" if count == 1 else f"{count} ops, the first {prediction.untimed[0]}"
-        yield f"Not timed, so that the latency is a lower bound: {which}."
-
-
-def _name(index: int, op: str) -> str:
-    return f"{index} {op}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _list(items: Sequence[str] | Iterable[str], more: int = 0) -> str:

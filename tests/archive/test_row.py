@@ -153,6 +153,9 @@ def prediction() -> Prediction:
         placement=placement,
         instruction_bytes=7,
         link_bytes=11,
+        low_ms=1.0,
+        high_ms=4.0,
+        outside=("no measured model has PAD", "too wide"),
     )
 
 
@@ -169,6 +172,8 @@ def test_simulated_row_has_terms_that_add_up_and_no_interval(blocks: tuple[Block
     assert (cells["samples"], len(row.blocks)) == (1, 1)
     assert cells["first_ms"] == 9.0
     assert (cells["instruction_bytes"], cells["link_bytes"]) == (21, 33)
+    assert (cells["predicted_low_ms"], cells["predicted_high_ms"]) == (3.0, 12.0)
+    assert cells["outside"] == "no measured model has PAD; too wide"
     assert (cells["on_chip_bytes"], cells["off_chip_bytes"]) == (300, 100)
     assert cells["placement"] == "estimated"
     assert cells["placed"] == "on_chip=0-2 off_chip=4 on_cpu=5"

@@ -8,7 +8,8 @@ import pytest
 from compiler_stand_in import Bench
 
 from paraedge import models
-from paraedge.build import build_artifact
+from paraedge.build import build_artifact, store
+from paraedge.build.store import Entry
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Artifact
 from paraedge.core.spec import ModelSpec
@@ -41,3 +42,14 @@ def cnn_model(cnn_graph: LayerGraph, tmp_path: Path) -> Path:
 @pytest.fixture
 def bench(cnn_graph: LayerGraph, cnn_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(cnn_graph, cnn_model, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Entry:
+    """An entry of two files that is in the store `s`."""
+    files = (tmp_path / "a", tmp_path / "b")
+    for file in files:
+        file.write_bytes(file.name.encode() * 20)
+    entry = Entry(sha256="ab", compiler="16.0", options="n2", printed="p", files=files)
+    store.put(tmp_path / "s", entry)
+    return entry

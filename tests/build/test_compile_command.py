@@ -36,7 +36,7 @@ def test_a_model_is_compiled_and_described(bench: Bench) -> None:
         "placement: compiler",
         "19 ops on the Edge TPU, 1 on the CPU",
         "on chip 2.0 KiB, streamed at every inference 1.0 KiB",
-        "on the CPU: 19 FULLY_CONNECTED: operation version not supported",
+        "on the CPU: op 19 (FULLY_CONNECTED): operation version not supported",
         "room left on chip for parameters: 5.50MiB",
     ):
         assert text in result.stdout
@@ -87,16 +87,26 @@ def test_an_estimate_that_was_asked_for_is_work_done(bench: Bench) -> None:
     assert not bench.out.exists()
 
 
+def test_an_estimate_of_segments_is_refused(bench: Bench) -> None:
+    result = call(bench.model, "--estimate", "-n", 4)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "leave out --segments" in result.stderr
+
+
 def test_an_estimate_names_ops_that_stay_on_the_cpu_and_versions_that_are_too_new(bench: Bench) -> None:
     layers = [dataclasses.replace(layer, version=5) if layer.op == "ADD" else layer for layer in bench.graph.layers]
     layers[19] = dataclasses.replace(layers[19], version=9)
     bench.model.write_bytes(write_model(dataclasses.replace(bench.graph, layers=tuple(layers))))
     result = call(bench.model, "--estimate")
-    assert "version: op 5 ADD has version 5; edgetpu_compiler 16.0 knows up to version 4" in result.stdout
-    assert "version: op 19 FULLY_CONNECTED has version 9; edgetpu_compiler 16.0 is known to map" in result.stdout
+    assert (
+        "version: op 5 (ADD) would be refused: it has version 5, and edgetpu_compiler 16.0 knows it up to version 4"
+        in result.stdout
+    )
+    assert "version: op 19 (FULLY_CONNECTED) may be left on the CPU: it has version 9, and" in result.stdout
     refused = call(bench.model, "-o", bench.out)
     assert refused.exit_code == 1
     assert "OpVersion" in refused.stderr
+    assert "op 5 (ADD) would be refused" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from compiler_stand_in import VERSION, Attempt, Bench, calls, compiled_twin, good, report_text
 
-from paraedge.build import CompileOptions, compile_artifact
+from paraedge import models
+from paraedge.build import CompileOptions, build_compiled, compile_artifact
 from paraedge.build import compiler as compiler_room
 from paraedge.build.compiler_failures import OpStatus
 from paraedge.core.outcome import Artifact, Failure
+from paraedge.core.spec import ModelSpec
 from paraedge.tflite import read_packages
 
 
@@ -127,6 +129,32 @@ def test_a_crash_each_time(bench: Bench) -> None:
     good(bench.compile())
 
 
+NEVER_THE_SAME = {
+    "Crashed": Attempt(signal="SIGSEGV"),
+    "TimedOut": Attempt(text="Compilation child process timed out.\n", exit=1),
+    "NoOutput": Attempt(text=report_text()),
+    "NotQuantized": Attempt(text="Model not quantized", exit=1),
+}
+
+
+@pytest.mark.parametrize("error", NEVER_THE_SAME)
+def test_a_failure_that_is_passed_on_is_not_tried_again(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    monkeypatch.setenv("PARAEDGE_CACHE", "/dev/null")  # a store that keeps nothing
+    bench.plan(NEVER_THE_SAME[error])
+    failed: dict[str, Failure] = {}
+    spec = ModelSpec(family="matmul", params=models.FAMILIES["matmul"].params(n=8))
+    first = build_compiled(spec, bench.graph, tmp_path / "work", failed=failed)
+    attempts = bench.attempts
+    again = build_compiled(dataclasses.replace(spec, batch=3), bench.graph, tmp_path / "work", failed=failed)
+    assert isinstance(first, Failure)
+    assert (first.error, again, bench.attempts) == (error, first, attempts)
+    assert list((tmp_path / "work").iterdir()) == []
+    build_compiled(spec, bench.graph, tmp_path / "work", failed={})
+    assert bench.attempts == 2 * attempts
+
+
 def test_an_internal_error_each_time(bench: Bench) -> None:
     bench.plan(Attempt(text="Internal compiler error. Aborting!\n", exit=1))
     assert bench.failure(CompileOptions(attempts=2)).error == "InternalError"
@@ -186,7 +214,10 @@ def test_its_own_time_out(bench: Bench) -> None:
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\0\0\0\0TFL3" + bytes(40)])
 def test_garbage_in_place_of_the_file(bench: Bench, content: bytes) -> None:
     bench.plan(Attempt(text=report_text(), files={"model_edgetpu.tflite": content}))
-    assert bench.failure().error == "BadOutput"
+    found = bench.failure()
+    assert found.error == "BadOutput"
+    assert ": model_edgetpu.tflite" in found.message
+    assert "/" not in found.message  # it was in a folder that is gone
     assert list(bench.out.iterdir()) == []
 
 
@@ -201,6 +232,15 @@ def test_garbage_printed_by_a_run_that_failed(bench: Bench, text: str) -> None:
     found = bench.failure()
     assert found.error == "CompilationFailed"
     assert "exit code 2" in found.message
+
+
+def test_a_scratch_path_in_the_compilers_words_is_left_out(bench: Bench) -> None:
+    bench.plan(Attempt(exit=1))
+    text = bench.program.read_text().replace(
+        "sys.stdout.write(", 'sys.stdout.write(f"Invalid model: {sys.argv[-1]}" + '
+    )
+    bench.program.write_text(text)
+    assert bench.failure().message.endswith(": Invalid model: model.tflite")
 
 
 def test_garbage_printed_by_a_run_that_worked(bench: Bench) -> None:
@@ -244,7 +284,7 @@ def test_an_op_that_is_too_new_is_told_before_the_compiler_runs(bench: Bench) ->
     bench.plan(bench.good())
     found = bench.failure()
     assert found.error == "OpVersion"
-    assert "op 19 FULLY_CONNECTED has version 12" in found.message
+    assert "op 19 (FULLY_CONNECTED) would be refused: it has version 12" in found.message
     assert bench.attempts == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,7 +68,14 @@ def test_what_is_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kin
 
 
 @pytest.mark.parametrize(
-    ("text", "code"), [("bash 5.2", 0), ("", 0), ("Edge TPU Compiler version 16.0.1", 1), ("version \xff\n" * 9999, 0)]
+    ("text", "code"),
+    [
+        ("bash 5.2", 0),
+        ("gcc version 12.2.0 (Debian 12.2.0-14)", 0),
+        ("", 0),
+        ("Edge TPU Compiler version 16.0.1", 1),
+        ("version \xff\n" * 9999, 0),
+    ],
 )
 def test_a_program_that_does_not_answer_as_the_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, code: int
@@ -77,6 +85,17 @@ def test_a_program_that_does_not_answer_as_the_compiler(
     assert isinstance(found, Absence)
     assert "doesn't answer" in found.reason
     assert len(found.reason) < 500
+
+
+@pytest.mark.parametrize("name", ["ls", "true", sys.executable])
+def test_another_program_is_no_compiler(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    program = shutil.which(name)
+    assert program is not None
+    name_it(monkeypatch, Path(program))
+    found = find_compiler()
+    assert isinstance(found, Absence)
+    assert f"{program} doesn't answer `--version` as edgetpu_compiler does" in found.reason
+    assert "PARAEDGE_EDGETPU_COMPILER" in str(found.remedy)
 
 
 def test_a_compiler_that_hangs_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,14 +134,20 @@ def soon_gone(pids: list[int]) -> bool:
     return False
 
 
-def two_sleepers(file: Path) -> list[str]:
-    return ["sh", "-c", f"sleep 600 & echo $$ $! > {file}; wait"]
+def sleepers(file: Path) -> list[str]:
+    """Four that sleep: a shell, its child, one that left for a session of its own, and an orphan in another."""
+    escaped = "sh -c 'echo $$ >> $FILE; exec sleep 600'"
+    orphan = "sh -c 'setsid sleep 600 & echo $! >> $FILE'"
+    return ["env", f"FILE={file}", "sh", "-c", f"sleep 600 & echo $! $$ >> $FILE; setsid {escaped} & {orphan}; wait"]
 
 
-def pids_in(file: Path) -> list[int]:
-    while not file.exists() or not file.read_text().endswith("\n"):
+def pids_in(file: Path, count: int) -> list[int]:
+    for _ in range(1000):
+        pids = file.read_text().split() if file.exists() else []
+        if len(pids) == count:
+            return [int(pid) for pid in pids]
         time.sleep(0.01)
-    return [int(pid) for pid in file.read_text().split()]
+    pytest.fail(f"{pids}, not {count}")
 
 
 def test_output_errors_and_exit_code() -> None:
@@ -150,16 +175,17 @@ def test_a_program_that_cannot_start() -> None:
     assert ran.exit_code is None
 
 
-def test_a_hang_is_ended_with_its_children(tmp_path: Path) -> None:
-    ran = run_watched(two_sleepers(tmp_path / "pids"), 0.5)
+def test_a_hang_is_ended_with_all_that_descends_from_it(tmp_path: Path) -> None:
+    ran = run_watched(sleepers(tmp_path / "pids"), 4)
     assert ran.timed_out
-    assert soon_gone(pids_in(tmp_path / "pids"))
+    assert soon_gone(pids_in(tmp_path / "pids", 4))
 
 
-def test_what_it_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
-    ran = run_watched(["sh", "-c", f"sleep 600 & echo $! > {tmp_path / 'pid'}; echo done"], 60)
-    assert (ran.text, ran.exit_code) == ("done\n", 0)
-    assert soon_gone(pids_in(tmp_path / "pid"))
+@pytest.mark.parametrize("escape", ["", "setsid"])
+def test_what_it_leaves_in_the_background_ends_with_it(tmp_path: Path, escape: str) -> None:
+    ran = run_watched(["sh", "-c", f"{escape} sleep 600 & echo $! > {tmp_path / 'pid'}; echo done"], 60)
+    assert (ran.text, ran.exit_code, ran.timed_out) == ("done\n", 0, False)
+    assert soon_gone(pids_in(tmp_path / "pid", 1))
 
 
 def test_long_output_is_cut() -> None:
@@ -175,9 +201,9 @@ def test_endless_output_is_ended() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_it_ends_when_we_do(tmp_path: Path, number: signal.Signals) -> None:
-    call = f"from paraedge.build.compiler import run_watched; run_watched({two_sleepers(tmp_path / 'pids')!r}, 600)"
+    call = f"from paraedge.build.compiler import run_watched; run_watched({sleepers(tmp_path / 'pids')!r}, 600)"
     with subprocess.Popen([sys.executable, "-c", call], stderr=subprocess.DEVNULL) as parent:
-        pids = pids_in(tmp_path / "pids")
+        pids = pids_in(tmp_path / "pids", 4)
         assert all(map(alive, pids))
         parent.send_signal(number)
         parent.wait(timeout=60)

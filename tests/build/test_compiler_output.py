@@ -153,3 +153,41 @@ def test_every_failure_has_a_meaning_and_every_mark_a_failure() -> None:
         assert "\n" not in made.message
     assert len({error for error, _ in PRINTED}) == len(PRINTED)
     assert {op_status(text) for text in STATUSES} == set(OpStatus)
+
+
+LONG = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "CONV_2D 1 a" + (" " * 50 + "b") * (LONG // 51),
+        "CONV_2D 1 a" + " " * LONG + "b",
+        "CONV_2D 1" + " " * LONG,
+        "x" * LONG,
+        " " * LONG + "x",
+        "1 " * (LONG // 2),
+        "Input model:" + " " * LONG,
+        "Input size: 1" + " " * LONG + "x",
+        "Operator Count Status" + " " * LONG + "x",
+    ],
+    ids=["gaps", "a gap", "no status", "a word", "indented", "counts", "no name", "no unit", "a head"],
+)
+def test_a_line_of_a_mebibyte_says_nothing_and_hides_nothing(line: str) -> None:
+    """Work that grows with the square of the length would not end here: 10^12 steps."""
+    text = f"Operator Count Status\nADD 1 Mapped to Edge TPU\n{line}\nMUL 2 Mapped to Edge TPU\nInput size: 7.00B\n"
+    (model,) = parse_report(with_table(text, line)).models
+    assert [(row.op, row.count) for row in model.operators] == [("ADD", 1), ("MUL", 2)]
+    assert model.input_size is not None
+    assert model.input_size.size_bytes == 7
+
+
+def test_a_table_of_a_mebibyte_is_whole() -> None:
+    rows = LONG // len("A 1 x\n")
+    (model,) = parse_report("Operator Count Status\n" + "A 1 x\n" * rows).models
+    assert len(model.operators) == rows
+
+
+def test_a_status_is_all_that_stands_behind_the_count() -> None:
+    (row,) = parse_report("Operator Count Status\n  ADD\t3   12 of  them  \n").operators
+    assert (row.op, row.count, row.text) == ("ADD", 3, "12 of  them")

@@ -88,10 +88,11 @@ def test_what_a_person_reads(measured: Path, tmp_path: Path) -> None:
     result = call("calibrate", measured, "--base", BASE, "-o", tmp_path / "out.toml", "--name", "sim-lab")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == f"sim-lab: {len(FILTERS)} rows, beginning from {BASE}"
+    assert lines[0] == f"sim-lab: {len(FILTERS)} models, beginning from {BASE}"
     assert lines[2].split() == ["constant", "before", "after", "low", "high", "unit"]
     assert f"kept from {BASE}: " in result.stdout
-    assert "error by row" in result.stdout
+    assert "the choice of constants has seen all" in " ".join(lines)
+    assert "warning" not in result.stdout
     assert lines[-2:] == [
         f"  paraedge predict MODEL.tflite --device {tmp_path / 'out.toml'}",
         f"  PARAEDGE_HARDWARE={tmp_path} paraedge devices",
@@ -163,8 +164,11 @@ def test_tables_that_are_refused_leave_no_file(tmp_path: Path, table: Callable[[
     refuses("calibrate", table("family,node,latency_ms\nfc,1,0\n"), "--base", BASE, "-o", out, names=("csv:2",))
     for name in ("synthetic_sweeps.csv", "latency.csv"):
         (tmp_path / name).write_bytes(b"\xff\x00")
-    refuses("calibrate", tmp_path, "--base", BASE, "-o", out)
-    refuses("calibrate", tmp_path, "--base", BASE, "-o", out, "--name", "sim-x", names=("published", "--name"))
+    refuses(
+        "calibrate", tmp_path, "--base", BASE, "-o", out, names=("compiled_models.csv, models/", "google-coral/cts")
+    )
+    refuses("calibrate", tmp_path, "--base", BASE, "-o", out, "--device", "x", names=("published", "--device"))
+    refuses("calibrate", tmp_path, "--base", BASE, "-o", out, "--name", BASE, names=("shipped",))
     assert not out.exists()
 
 
@@ -180,7 +184,7 @@ def group(name: str, **medians: float) -> Group:
     row = Prediction(
         name="one", source="table.csv:2", host="h", case="c", is_model=False, measured_ms=2.0, predicted_ms={"row": 2.1}
     )
-    return Group(name=name, scores=found, coverage=0.9, predictions=(row,))
+    return Group(name=name, scores=found, coverage=0.9, coverage_outside=0.95, predictions=(row,))
 
 
 VALIDATION = Validation(
@@ -200,6 +204,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any
     """A Validation -> what the command prints of it."""
 
     def run(validation: Validation, *options: str) -> str:
+        monkeypatch.setattr("paraedge.calibrate.table.check_published", lambda folder: None)
         monkeypatch.setattr("paraedge.calibrate.validate", lambda folder: validation)
         result = call("validate", "--data", tmp_path, *options)
         assert result.exit_code == 0, result.exception
@@ -211,23 +216,37 @@ def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any
 def test_the_tables_of_a_validation(judged: Callable[..., str]) -> None:
     text = judged(VALIDATION)
     lines = [line.split() for line in text.splitlines()]
-    assert "group rows median p90 within bias held".split() in lines
-    assert "good 9 1 2 75 -0.5 90".split() in lines
+    assert "group rows median p90 within bias held outside".split() in lines
+    assert "good 9 1.0 2.0 75.0 -0.5 90.0 95.0".split() in lines
     assert "group left out median within constant interp".split() in lines
-    assert "good row 1 75 50 2".split() in lines
-    assert "good regime 5 75 90 80".split() in lines
-    assert "models on sim-edgetpu-devboard host 20 75".split() in lines
-    assert "FC 40 100 97.5".split() in lines
-    assert "pruned 4 2.5 2.25".split() in lines
+    assert "good row 1.0 75.0 50.0 2.0".split() in lines
+    assert "good regime 5.0 75.0 90.0 80.0".split() in lines
+    assert "models on sim-edgetpu-devboard host 20.0 75.0".split() in lines
+    assert "FC 40 100.0 97.5".split() in lines
+    assert "pruned 4 2.50 2.25".split() in lines
     assert "Instruction bytes of 17 compiled models" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_closing_sentence_is_honest(judged: Callable[..., str]) -> None:
     good, behind = (" ".join(judged(found).split()) for found in (VALIDATION, BEHIND))
-    without = "Interpolation has no answer in: models on sim-edgetpu-devboard."
+    without = "Interpolation has no answer in: models on sim-edgetpu-devboard. A host that was never measured is "
+    without += "predicted with a median error of 20.0 % (sim-edgetpu-devboard)."
     assert good.endswith(f"below interpolation's in every group where there is one. {without}")
     assert behind.endswith(f"not below interpolation's in: bad (3.0 % against 2.0 %). {without}")
+
+
+def test_figures_stand_to_the_right(judged: Callable[..., str]) -> None:
+    head, good, models = judged(VALIDATION).splitlines()[6:9]
+    for column in ("rows", "median", "p90", "within", "bias", "held", "outside"):
+        end = head.index(column) + len(column)
+        assert all(line[end - 1].isdigit() and line[end : end + 1].strip() == "" for line in (good, models))
+
+
+def test_nothing_is_concluded_from_no_rows(judged: Callable[..., str]) -> None:
+    text = judged(dataclasses.replace(VALIDATION, groups=(), placements=(), slopes=()))
+    assert "interpolation" not in text
+    assert text.splitlines()[-1] == "There are too few rows to say how far predictions are off."
 
 
 def test_json_has_every_row(judged: Callable[..., str]) -> None:
@@ -243,13 +262,15 @@ def test_json_has_every_row(judged: Callable[..., str]) -> None:
 def test_an_unknown_coverage_is_an_empty_cell(judged: Callable[..., str]) -> None:
     unknown = dataclasses.replace(VALIDATION.groups[0], coverage=float("nan"))
     text = judged(dataclasses.replace(VALIDATION, groups=(unknown,)))
-    assert "good 9 1 2 75 -0.5".split() in [line.split() for line in text.splitlines()]
+    assert "good 9 1.0 2.0 75.0 -0.5 95.0".split() in [line.split() for line in text.splitlines()]
 
 
 def test_tables_that_are_not_there(tmp_path: Path) -> None:
     refuses("validate", names=("--data",))
     refuses("validate", "--data", tmp_path / "gone", names=("gone", "published"))
-    refuses("validate", "--data", tmp_path, names=("csv",))
+    needed = ("synthetic_sweeps.csv", "latency.csv", "compiled_models.csv", "models/", "docs/simulator.md")
+    refuses("validate", "--data", tmp_path, names=needed)
+    (tmp_path / "models").mkdir()
     for name in ("synthetic_sweeps.csv", "latency.csv", "compiled_models.csv", "compiler_memory.csv"):
         (tmp_path / name).write_text("neither,this\nnor,that\n")
     refuses("validate", "--data", tmp_path)

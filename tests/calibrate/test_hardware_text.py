@@ -45,6 +45,7 @@ residuals = st.builds(
     within_10=st.floats(0, 1),
     bias=st.floats(-1, 10),
     spread=st.floats(1, 100),
+    spread_outside=st.floats(100, 1000),
     ops=st.lists(texts, max_size=3).map(tuple),
     macs=ranges,
     parameter_bytes=ranges,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import Any
 
 import pytest
 from compiled_files import compiled_model
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from paraedge import models
-from paraedge.calibrate.table import is_published, read_table
+from paraedge.calibrate.table import check_published, is_published, read_table
 from paraedge.core.device import Origin
 from paraedge.core.errors import BadInput
 from paraedge.core.outcome import Placement
@@ -127,6 +124,21 @@ def test_simulated_campaigns_are_refused(campaign: Make, attempt: Make, base: Ha
     refused(campaign(*simulated), base, "simulated", "measure")
 
 
+@pytest.mark.parametrize(("device", "refuses"), [("edgetpu:0", True), ("edgetpu:1", False)])
+def test_a_campaign_of_a_made_up_device_is_refused(
+    device: str, refuses: bool, campaign: Make, attempt: Make, base: Hardware
+) -> None:
+    """As meta.json tells where a test's files stood in for the host's; a table without its campaign can't tell."""
+    folder = campaign(*(attempt(node=n, latency_ms=1) for n in (64, 128, 256)))
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["devices"] = {device: {"details": {"sysfs": "made up: PARAEDGE_ROOT is set"}}, "cpu": None}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    if refuses:
+        refused(folder, base, "meta.json", "no real device", device)
+        (folder / "meta.json").unlink()
+    assert len(read_table(folder, base)) == 3
+
+
 def test_a_campaign_of_the_cpu_is_refused(campaign: Make, attempt: Make, base: Hardware) -> None:
     refused(campaign(*(attempt(node=n, latency_ms=1, device="cpu") for n in (64, 128, 256))), base, "edgetpu")
 
@@ -177,6 +189,9 @@ def test_hosts_are_told_apart(table: Make, base: Hardware) -> None:
         ("family,latency_ms\n", ("no rows",)),
         ("a,b\n1,2\n", ("'model'", "family")),
         ("family,node\nfc,2\n", ("'latency_ms'",)),
+        ("Model,Latency_ms\na.tflite,2\n", ("'Model'", "small letters", "'model'")),
+        ("family,node,Latency_ms\nfc,2,1\n", ("'Latency_ms'", "small letters")),
+        (OWN.replace("family", "Family"), ("'Family'", "small letters")),
         (OWN.replace("node", "nodes"), ("'nodes'", "'node'")),
         (OWN.replace("layer", "node"), ("twice",)),
         (OWN.replace("0.4", "fast"), ("csv:3", "latency_ms", "'fast'", "number")),
@@ -216,6 +231,9 @@ def test_a_model_that_cant_be_predicted_is_named(table: Make, base: Hardware) ->
     """Its softmax is wider than the chip takes, so part of its latency is the host's CPU."""
     text = "family,model,output,latency_ms\n" + "".join(f"zoo,mobilenet_v1,{n},3\n" for n in (100, 1001, 100_000))
     refused(table(text), base, "csv:4", "SOFTMAX", "leave it out")
+    with pytest.raises(BadInput) as caught:
+        read_table(table(text), base)
+    assert str(caught.value).count("table.csv") == 1
 
 
 # --- a CSV of model files ---
@@ -260,37 +278,16 @@ def test_a_model_that_is_not_there(files: Path, base: Hardware) -> None:
     refused(files, base, "csv:4", "64.tflite")
 
 
-# --- anything at all ---
-
-
-def test_what_is_no_file(tmp_path: Path, base: Hardware) -> None:
-    refused(tmp_path / "gone.csv", base, "gone.csv", "campaign")
-    refused(tmp_path, base, "runs.csv")
-    os.mkfifo(tmp_path / "pipe")
-    refused(tmp_path / "pipe", base, "pipe")
-    refused(tmp_path / ("x" * 5000), base, "no such file")
-    refused(tmp_path / "zero\0byte", base)
-    (tmp_path / "huge.csv").touch()
-    os.truncate(tmp_path / "huge.csv", 1 << 40)
-    refused(tmp_path / "huge.csv", base, "too many")
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.binary(max_size=200) | st.text(alphabet='fc,;\t\n\r"0123456789.e-x', max_size=80).map(str.encode))
-def test_any_bytes_are_refused(tmp_path: Path, base: Hardware, data: bytes) -> None:
-    path = tmp_path / "any.csv"
-    path.write_bytes(data)
-    refused(path, base)
-    path.write_bytes(b"family,layer,node,latency_ms\n" + data)
-    refused(path, base)
-    path.write_bytes(OWN.encode() + data)
-    with contextlib.suppress(BadInput):
-        read_table(path, base)
+# --- the published tables ---
 
 
 def test_the_published_tables_are_known_by_their_files(tmp_path: Path) -> None:
     assert not is_published(tmp_path)
     assert not is_published(tmp_path / "gone")
-    for name in ("synthetic_sweeps.csv", "latency.csv"):
+    for name in ("synthetic_sweeps.csv", "latency.csv", "compiled_models.csv"):
+        with pytest.raises(BadInput, match=rf"no {name}.*models/.*docs/simulator\.md"):
+            check_published(tmp_path)
         (tmp_path / name).touch()
-    assert is_published(tmp_path)
+        assert is_published(tmp_path)
+    (tmp_path / "models").mkdir()
+    check_published(tmp_path)

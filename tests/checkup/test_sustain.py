@@ -97,7 +97,7 @@ def test_a_slowdown_without_a_sensor_or_without_heat_blames_none() -> None:
     for celsius in (None, [45.0] * 200):
         found = drift(windows(slow, celsius))  # type: ignore[arg-type]
         assert found is not None
-        assert "+100%" in conclusion(found)
+        assert "+100 %" in conclusion(found)
         assert "chip" not in conclusion(found)
 
 

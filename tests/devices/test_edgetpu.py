@@ -77,6 +77,23 @@ def test_a_device_without_its_library_is_an_absence_with_a_remedy(
     assert "apt install libedgetpu1-std" in (absence().remedy or "")
 
 
+def test_a_named_library_that_is_not_there_is_an_absence_that_names_the_variable(host: Host, tmp_path: Path) -> None:
+    host.usb("2-1")
+    host.monkeypatch.setenv(edgetpu_host.LIBRARY_VARIABLE, str(tmp_path / "nope.so"))
+    assert f"PARAEDGE_LIBEDGETPU={tmp_path / 'nope.so'} is not a file" in absence().reason
+    assert "export PARAEDGE_LIBEDGETPU=" in (absence().remedy or "")
+
+
+def test_names_that_are_no_device(host: Host) -> None:
+    for name in ("edgetpu", "edgetpu:", "edgetpu:x", "edgetpu:-1"):
+        with pytest.raises(DeviceMissing, match="write edgetpu:0"):
+            registry.find(name)
+    with pytest.raises(DeviceMissing, match=r"`paraedge doctor` lists what else is missing$"):
+        registry.find("edgetpu:7")
+    with pytest.raises(DeviceMissing, match="PARAEDGE_HARDWARE"):
+        registry.find("mine.toml")
+
+
 def test_a_device_without_an_interpreter_is_an_absence_with_a_remedy(host: Host) -> None:
     host.usb("2-1")
     host.monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from edgetpu_stand_in import Host, make_host
 
+from paraedge.core.device import Absence
 from paraedge.devices import edgetpu_host
 from paraedge.devices.edgetpu_host import Attached, find_attached, find_flavour, temperature_c, trip_c
 
@@ -109,6 +110,13 @@ def test_a_named_library_is_taken(host: Host) -> None:
     assert edgetpu_host.find_library(lambda name: "other.so") == "libedgetpu.so.1"
     host.monkeypatch.delenv(edgetpu_host.LIBRARY_VARIABLE)
     assert edgetpu_host.find_library(lambda name: f"lib{name}.so.1") == "libedgetpu.so.1"
+
+
+def test_a_named_library_must_be_a_file(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nope.so"):
+        found = edgetpu_host.find_library(lambda name: "other.so", {edgetpu_host.LIBRARY_VARIABLE: str(path)})
+        assert isinstance(found, Absence)
+        assert f"PARAEDGE_LIBEDGETPU={path}" in found.reason
 
 
 def test_a_tree_of_nonsense_is_no_trouble(host: Host) -> None:

@@ -97,5 +97,18 @@ def test_the_users_files_are_devices_and_bad_ones_are_absent(tmp_path: Path, mon
     found = SimulatedDriver().probe()
     assert "sim-mine" in {info.id for info in found}
     [absence] = [info for info in found if isinstance(info, Absence)]
-    assert "bad.toml" in absence.reason
+    assert absence.id == str(tmp_path / "bad.toml")
+    assert "bad.toml" not in absence.reason  # it is named once
     assert isinstance(SimulatedDriver().open(Target(device="sim-mine")).info, DeviceInfo)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a.toml"])
+def test_a_folder_of_hardware_files_that_is_none_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "a.toml").write_text("")
+    monkeypatch.setenv("PARAEDGE_HARDWARE", str(tmp_path / name))
+    [absence] = [info for info in SimulatedDriver().probe() if isinstance(info, Absence)]
+    assert absence.id == f"PARAEDGE_HARDWARE={tmp_path / name}"
+    assert "irectory" in absence.reason
+    assert "PARAEDGE_HARDWARE" in (absence.remedy or "")

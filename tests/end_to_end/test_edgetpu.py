@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from paraedge.core.errors import DeviceBusy
 from paraedge.core.spec import ModelSpec
 from paraedge.devices import registry
 from paraedge.models.fc import FcParams
+from paraedge.simulate.hardware import SHIPPED
 from paraedge.tflite import write_model
 
 FC = ModelSpec(family="fc", params=FcParams(input=64, layer=5, node=64, output=10))
@@ -61,6 +63,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.chdir(tmp_path)
     host = make_host(tmp_path, monkeypatch, library="opt/throttled/k8/libedgetpu.so.1")
+    library = tmp_path / "opt/throttled/k8/libedgetpu.so.1"
+    library.parent.mkdir(parents=True)
+    library.touch()
     host.pcie(speed="2.5 GT/s PCIe", celsius=50.0)
     host.usb("1-3", "480")
     host.behave(ms={"pci:0": 2.0, "usb:0": 4.0})
@@ -115,7 +120,8 @@ def test_from_a_sweep_to_a_diagnosis_and_a_report(host: Host, tmp_path: Path) ->
     assert seen == {"edgetpu:0": {"PCIe link rate"}, "edgetpu:1": {"USB 2", "std clocks"}}
     said = call("edgetpu", "diagnose", out).stdout
     assert "seen      USB 2" in said
-    assert "2 of 2 results are more than 1.5 times off" in said
+    assert "more than 1.5 times off the prediction: 2 of 2" in said
+    assert "4.0 KiB cached, 0 B streamed, 0 on the CPU; by the prediction" in said
     assert call("report", out).exit_code == 0
 
 
@@ -128,6 +134,32 @@ def test_a_model_with_ops_on_the_cpu(host: Host, tmp_path: Path, settings: str, 
     failed = read_campaign(out).runs.query("status == 'failed'")
     assert len(failed) == 5 - ok
     assert failed["error"].str.contains("CpuOps").all()
+
+
+def test_why_all_rows_failed_is_said(host: Host, tmp_path: Path) -> None:
+    sweep, out = tmp_path / "real.toml", tmp_path / "out"
+    sweep.write_text(SWEEP.format(settings=""))
+    for _ in range(2):  # also where nothing is left to do
+        said = call("run", sweep, "--out", out).stdout
+        assert "4 failed: compile: NoCompiler: " in said
+        assert "apt install" in said or "x86-64" in said
+    [kind] = as_json("run", sweep, "--out", out)["failures"]
+    assert (kind["kind"], kind["count"]) == ("compile: NoCompiler", 4)
+    result = call("edgetpu", "diagnose", out)
+    assert result.exit_code == 2
+    assert "no good row was measured on an edgetpu: 4 failed (compile: NoCompiler)" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_campaign_s_diagnosis_knows_the_compiler_s_cpu_ops(host: Host, tmp_path: Path) -> None:
+    compiler(host, on_cpu=(4,))
+    sweep, out = tmp_path / "real.toml", tmp_path / "out"
+    sweep.write_text(SWEEP.format(settings="allow_cpu_ops = true"))
+    assert call("run", sweep, "--out", out).exit_code == 0
+    for one in as_json("edgetpu", "diagnose", out):
+        assert one["placement"]["on_cpu"] == [4]
+        assert one["predicted_placement"]["on_cpu"] == []
+        assert "CPU ops" in seen(one)
 
 
 def test_a_campaign_holds_the_port_s_lock(host: Host, tmp_path: Path) -> None:
@@ -196,6 +228,16 @@ def test_one_device_has_no_brothers_and_none_has_a_remedy(host: Host, compiled: 
     registry.present.cache_clear()
     result = call("edgetpu", "selftest", "--model", compiled)
     assert (result.exit_code, "plug one in" in result.stderr) == (2, True)
+    assert result.stderr.endswith("`paraedge doctor` lists what else is missing\n")
+
+
+def test_a_file_s_name_comes_before_the_device_s(host: Host, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.tflite"
+    for command in (["run", gone], ["selftest", "--model", gone], ["diagnose", gone, "--measured-ms", "5"]):
+        result = call("edgetpu", *command, "--device", "edgetpu:9")
+        assert result.exit_code == 2
+        assert "gone.tflite" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_model_s_latency_is_explained(host: Host, tmp_path: Path, compiled: Path) -> None:
@@ -207,15 +249,54 @@ def test_a_model_s_latency_is_explained(host: Host, tmp_path: Path, compiled: Pa
     near = call("edgetpu", "diagnose", model, "--measured-ms", found["predicted_ms"], "--device", "edgetpu:1")
     assert "nothing to explain" in near.stdout
     for wrong, said in (
+        ([model, "--measured-ms", 0], "above 0"),
+        ([model, "--measured-ms", "nan"], "above 0"),
+        ([model, "--measured-ms", 5, "-d", "edgetpu:9"], "sim-edgetpu-usb3"),
+        ([model, "--measured-ms", 5, "-d", "sim-nothing"], "sim-edgetpu-usb3"),
+        ([model, "--measured-ms", 5, "--compiled", model], "not compiled"),
+        ([model, "--measured-ms", 5, "--compiled", compiled], "1x8x8x3"),
         ([compiled, "--measured-ms", 5], "compiled from"),
         ([model], "--measured-ms"),
-        ([model, "--measured-ms", 5, "-d", "cpu"], "no edgetpu"),
+        ([model, "--measured-ms", 5, "-d", "cpu"], "no Edge TPU"),
         ([tmp_path / "nothing"], "not a campaign"),
     ):
         result = call("edgetpu", "diagnose", *wrong)
         assert result.exit_code == 2, result.stdout
         assert said in result.stderr
         assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_latency_from_elsewhere_is_explained_by_a_simulated_device(host: Host, tmp_path: Path) -> None:
+    model, twin = tmp_path / "m.tflite", tmp_path / "m_edgetpu.tflite"
+    graph = models.build_graph(FC)
+    model.write_bytes(write_model(graph))
+    twin.write_bytes(compiled_twin(graph, on_cpu=(4,), cached_bytes=4096, streamed_bytes=8 << 20))
+    command = ("edgetpu", "diagnose", model, "--measured-ms", 50, "--compiled", twin)
+    for device in ("sim-edgetpu-usb3", SHIPPED / "sim-edgetpu-usb3.toml"):
+        [found] = as_json(*command, "--device", device)
+        evidence = {cause["name"]: cause["evidence"] for cause in found["causes"]}
+        assert evidence["CPU ops"] == evidence["streamed parameters"] == "seen"
+        assert evidence["USB 2"] == evidence["std clocks"] == "possible"  # nothing is known of that host
+        assert (found["placement"]["on_chip_bytes"], found["placement"]["off_chip_bytes"]) == (4096, 8 << 20)
+    [found] = as_json(*command, "--device", "sim-edgetpu-usb2")
+    assert "USB 2" not in {cause["name"] for cause in found["causes"]}
+    said = call(*command, "--device", "sim-edgetpu-usb3").stdout
+    assert "4.0 KiB cached, 8.0 MiB streamed, 1 on the CPU; by the prediction" in said
+    assert "1 op is on the CPU by the compiler" in said
+    assert "more than 1.5 times off the prediction: 1 of 1" in said
+
+
+def test_no_share_is_above_the_whole_gap(host: Host, tmp_path: Path) -> None:
+    model, twin = tmp_path / "m.tflite", tmp_path / "m_edgetpu.tflite"
+    graph = models.build_graph(FC)
+    model.write_bytes(write_model(graph))
+    twin.write_bytes(compiled_twin(graph, streamed_bytes=64 << 20))
+    said = call(
+        "edgetpu", "diagnose", model, "--measured-ms", 2, "--device", "sim-edgetpu-usb3", "--compiled", twin
+    ).stdout
+    assert "ms, more than the gap)" in said
+    shares = [int(text) for text in re.findall(r"alone it would lead to [\d.]+ ms, (\d+) % of the gap", said)]
+    assert all(0 < share <= 100 for share in shares)
 
 
 def test_opening_is_told_apart_from_a_broken_model(host: Host, compiled: Path) -> None:

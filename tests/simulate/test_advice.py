@@ -101,7 +101,7 @@ def test_cuts_count_from_the_start_of_the_whole_graph(builder: Builder, chip: Ha
 def test_a_layer_larger_than_the_cache_cannot_be_cut(chip: Hardware) -> None:
     found = advice(fc(8192), chip)
     assert isinstance(found.segments, NoWay)
-    assert found.segments.reason.startswith("1 FULLY_CONNECTED alone, 64.")
+    assert found.segments.reason.startswith("op 1 (FULLY_CONNECTED) alone, 64.")
     assert found.image is None
 
 

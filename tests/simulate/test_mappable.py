@@ -122,6 +122,15 @@ def test_lstm_input(builder: Any, size: int, mapped: bool) -> None:
     assert (reason(builder) is None) == mapped
 
 
+def test_bilinear_with_aligned_corners(builder: Any) -> None:
+    x = builder.tensor((1, 8, 8, 4))
+    builder.op("RESIZE_BILINEAR", (x, builder.values(16, 16)), (1, 16, 16, 4), half_pixel_centers=True)
+    builder.op("RESIZE_BILINEAR", (x, builder.values(16, 16)), (1, 16, 16, 4), align_corners=True)
+    found = check_mappable(builder.graph([x], []))
+    assert list(found) == [1]
+    assert "align_corners" in found[1]
+
+
 def test_custom_ops(builder: Any) -> None:
     x = builder.tensor((1, 8))
     builder.op("CUSTOM", (x,), (1, 8), custom_code="edgetpu-custom-op")

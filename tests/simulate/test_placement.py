@@ -124,7 +124,7 @@ def test_float_head_stays_on_the_cpu_and_the_rest_goes_on_the_device(builder: An
     prediction = predict(graph, chip)
     assert prediction.placement.on_device == (1,)
     assert "float32" in prediction.placement.reasons[0]
-    assert prediction.untimed[0].startswith("0 QUANTIZE: on the CPU")
+    assert prediction.untimed[0].startswith("op 0 (QUANTIZE): on the CPU")
 
 
 def test_edges_of_a_cut_are_the_tensors_that_cross_it(builder: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +33,14 @@ def check(prediction: Prediction, graph: LayerGraph, hardware: Hardware) -> None
     assert set(placement.on_chip + placement.off_chip) <= set(placement.on_device)
     assert (prediction.low_ms is None) == (prediction.high_ms is None)
     assert set(placement.on_cpu) == set(placement.reasons)
-    named = {int(text.split()[0]) for text in prediction.untimed}
-    assert set(placement.on_cpu) <= named
+    named = [re.match(r"op \d+ \(\S+\): |\S+ x(\d+): ", text) for text in prediction.untimed]
+    named_on_cpu = sum(
+        int(match[1] or 1)
+        for match, text in zip(named, prediction.untimed, strict=True)
+        if match and "on the CPU" in text
+    )
+    assert all(named)
+    assert named_on_cpu == len(placement.on_cpu)
     assert prediction.first_ms is None or prediction.first_ms >= prediction.latency_ms
     explanation = explain(prediction, graph, hardware)
     streamed_ms = sum(spill.cost_ms for spill in explanation.spilled) + explanation.setup_ms
@@ -100,8 +107,8 @@ def test_compiled_file_is_named_as_not_timed(builder: Any, chip: Hardware) -> No
     graph = builder.graph([x], [builder.op("SOFTMAX", (y,), (1, 1001), "uint8")])
     prediction = predict(graph, chip)
     check(prediction, graph, chip)
-    assert prediction.untimed[0].startswith("0 CUSTOM: compiled for the Edge TPU")
-    assert prediction.untimed[1].startswith("1 SOFTMAX: on the CPU")
+    assert prediction.untimed[0].startswith("op 0 (CUSTOM): compiled for the Edge TPU")
+    assert prediction.untimed[1].startswith("op 1 (SOFTMAX): on the CPU")
     assert prediction.instruction_bytes is None
     assert prediction.first_ms is None
     assert prediction.terms["input_ms"] > 0

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_files import compiled_model, model_of
+from graph_builder import Builder
 from typer.testing import CliRunner
 
 from paraedge import models
 from paraedge.cli import app
+from paraedge.core.graph import LayerGraph
 from paraedge.core.spec import ModelSpec
 from paraedge.models.conv_stack import ConvStackParams
 from paraedge.models.fc import FcParams
@@ -53,7 +56,7 @@ def test_every_streamed_layer_has_a_row_and_they_add_up(spilled: Path) -> None:
     for sentence in why["sentences"]:
         assert sentence in text
     for spill in why["spilled"]:
-        assert f"{spill['index']} CONV_2D" in text.split("streamed layer")[1]
+        assert f"op {spill['index']} (CONV_2D)" in text.split("streamed layer")[1]
     advice = why["advice"]
     [[before, after]] = advice["widths"]["changed"]
     assert f"narrowed from {before} to {after} outputs" in text
@@ -71,6 +74,53 @@ def test_the_interval_and_what_lies_outside_are_part_of_the_ordinary_output(smal
         for clause in found["outside"]:
             assert f"outside what was calibrated: {clause}" in text
             assert call(model, "--why").count(clause) == 1
+
+
+def test_a_compiled_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "net_edgetpu.tflite"
+    path.write_bytes(compiled_model(cached_bytes=100, cpu_ops=["ABS"]))
+    result = CliRunner().invoke(app, ["predict", str(path), "--device", DEVICE])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert "give the file that it was compiled from" in result.stderr
+
+
+def test_a_model_of_which_nothing_can_be_mapped_is_one_statement_and_what_is_on_the_cpu(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(model_of([], cpu_ops=["ABS", "ABS", "NEG"]))
+    for arguments in ([], ["--why"]):
+        assert call(path, *arguments).splitlines() == [
+            f"{path} on {DEVICE} (simulated): no latency; no op can run on the Edge TPU",
+            "not timed:",
+            "  ABS x2: on the CPU, operation not supported",
+            "  op 2 (NEG): on the CPU, operation not supported",
+        ]
+    assert json.loads(call(path, "--json"))["latency_ms"] is None
+
+
+def test_ops_on_the_cpu_are_told_once_and_leave_no_claim_of_a_bound(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(write_model(with_cpu_ops(20)))
+    text = call(path, "--why")
+    headline, *lines = text.splitlines()
+    assert headline.endswith("ms an invoke, without the ops on the CPU")
+    assert "1 op on the device, 20 on the CPU (estimated)" in lines
+    assert "at least" not in text
+    assert "bound" not in text
+    assert text.count("ABS") == 1
+    assert "cpu_ms" not in text
+    assert "first invoke" not in text  # there are no parameters to upload
+    assert "stay in the device's cache" not in text
+
+
+def with_cpu_ops(count: int) -> LayerGraph:
+    """A RELU, and so many ABS behind it."""
+    builder = Builder()
+    x = builder.tensor((1, 64))
+    y = builder.op("RELU", (x,), (1, 64))
+    for _ in range(count):
+        y = builder.op("ABS", (y,), (1, 64))
+    return builder.graph([x], [y])
 
 
 def test_the_command_says_what_the_library_says(small: Path) -> None:

@@ -24,6 +24,7 @@ SEEN = Residuals(
     within_10=0.5,
     bias=0.01,
     spread=1.25,
+    spread_outside=1.6,
     ops=("FULLY_CONNECTED",),
     macs=(100.0, 1e6),
     parameter_bytes=(0.0, 1e6),
@@ -62,6 +63,13 @@ def test_the_interval_is_the_spread_of_its_regime_either_way(dense_chain: Chain,
     assert streamed.outside == ("nothing like it was measured (fully connected, streamed)",)
 
 
+def test_outside_of_what_was_measured_the_interval_is_the_wider_one(dense_chain: Chain, chip: Hardware) -> None:
+    prediction = predict(dense_chain(64, 64, 10), with_residuals(chip, device="sim-other"))
+    assert prediction.outside
+    assert prediction.low_ms == pytest.approx(prediction.latency_ms / 1.6)
+    assert prediction.high_ms == pytest.approx(prediction.latency_ms * 1.6)
+
+
 def test_a_tenth_beyond_the_measured_models_is_still_like_them(dense_chain: Chain, chip: Hardware) -> None:
     near = with_residuals(chip, macs=(4736 * 1.09, 1e6), input_bytes=(1.0, 64 / 1.09))
     assert predict(dense_chain(64, 64, 10), near).outside == ()
@@ -72,11 +80,11 @@ def test_a_tenth_beyond_the_measured_models_is_still_like_them(dense_chain: Chai
     [
         ({"device": "sim-other"}, ["on this host", "sim-other"]),
         ({"ops": ("CONV_2D",)}, ["FULLY_CONNECTED"]),
-        ({"macs": (1e6, 1e7)}, ["0.004736 million MACs", "the least measured is 1"]),
-        ({"macs": (1.0, 4300.0)}, ["0.004736 million MACs", "the most measured is 0.0043"]),
-        ({"parameter_bytes": (0.0, 1.0)}, ["MiB of parameters", "most"]),
-        ({"input_bytes": (71.0, 71.0)}, ["0.0625 KiB of input", "least"]),
-        ({"output_bytes": (1.0, 9.0)}, ["KiB of output", "most"]),
+        ({"macs": (1e6, 1e7)}, ["4.736 thousand MACs", "the least measured is 1 million"]),
+        ({"macs": (1.0, 4300.0)}, ["4.736 thousand MACs", "the most measured is 4.3 thousand"]),
+        ({"parameter_bytes": (0.0, 1.0)}, ["KiB of parameters", "the most measured is 1 B"]),
+        ({"input_bytes": (71.0, 71.0)}, ["64 B of input", "the least measured is 71 B"]),
+        ({"output_bytes": (1.0, 9.0)}, ["10 B of output", "the most measured is 9 B"]),
     ],
 )
 def test_each_way_to_be_outside_is_named(

@@ -1,0 +1,25 @@
+"""Sizes, shares and ops as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from paraedge.core.words import grouped, percent, plural, quantity
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (5600, "5.6 thousand"), (867_500_000, "867.5 million"), (2.5e12, "2500 billion")],
+)
+def test_quantities(count: float, text: str) -> None:
+    assert quantity(count) == text
+
+
+def test_plural_and_percent() -> None:
+    assert [plural(count, "op") for count in (0, 1, 2)] == ["0 ops", "1 op", "2 ops"]
+    assert percent(0.716) == "72 %"
+
+
+def test_ops_of_one_kind_and_reason_are_one_line() -> None:
+    found = grouped([(0, "CAST", "odd"), (2, "CAST", "even"), (3, "CAST", "odd"), (4, "ABS", "")])
+    assert found == ["CAST x2: odd", "op 2 (CAST): even", "op 4 (ABS)"]
