@@ -12,6 +12,7 @@ from pathlib import Path
 
 from paraedge import build, models, run, tflite
 from paraedge.archive import Archive, Key, Row, make_row
+from paraedge.archive.first_device import FirstDevice
 from paraedge.build.scratch import Work, work_folder
 from paraedge.core.device import Roof, Target
 from paraedge.core.errors import BadInput, ParaedgeError
@@ -142,6 +143,7 @@ def key_of(spec: ModelSpec, target: Target, number: int) -> Key:
 def sample(visit: Visit, sweep: Sweep, work: Work, book: Archive) -> Iterator[tuple[ModelSpec, Row]]:
     """Build, sample and describe each point of a visit, one at a time; a model is gone before the next is built."""
     current: list[Prepared] = []
+    device = FirstDevice(book, visit.target)
 
     def jobs() -> Iterator[Job | Failure]:
         for spec in visit.specs:
@@ -152,7 +154,8 @@ def sample(visit: Visit, sweep: Sweep, work: Work, book: Archive) -> Iterator[tu
         ready = current[0]
         ready.discard()
         try:
-            row = describe_outcome(visit, ready, outcome, book)
+            row = describe_outcome(visit, ready, device.compare(outcome), book)
+            device.keep(outcome)
         except (ValueError, TypeError, ZeroDivisionError) as error:  # no blocks, or another origin than its driver's
             bad = Failure(stage="run", error="BadMeasurement", message=str(error))
             row = describe_outcome(visit, ready, bad, book)
@@ -225,6 +228,7 @@ def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Swe
     """Put the environment, the devices and their roofs into `meta.json`; roofs are measured once a campaign.
 
     `environment` is of the call that began the campaign, `resumed_in` lists those of the calls that went on with it.
+    `devices` is what was found before anything was opened, until a device's first good sample (`FirstDevice`).
     """
     now = run.environment()
     if "environment" in book.meta:
@@ -238,7 +242,7 @@ def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Swe
             known[label], error = measure_roofs(driver, target, sweep, work)
             errors = {**errors, label: error} if error else errors
     infos = {target.label(): registry.info(target.device) for _, target in targets}
-    book.update_meta(devices={**book.meta.get("devices", {}), **infos}, roofs=known, roof_errors=errors)
+    book.update_meta(devices={**infos, **book.meta.get("devices", {})}, roofs=known, roof_errors=errors)
 
 
 def measure_roofs(driver: Driver, target: Target, sweep: Sweep, work: Work) -> tuple[tuple[Roof, ...], str | None]:
@@ -257,20 +261,14 @@ def measure_roofs(driver: Driver, target: Target, sweep: Sweep, work: Work) -> t
             point.discard()
 
 
+DENSE = ConvStackParams(layer=2, kernel=3, image=32, channel=128, filter=128)
 ROOF_PROBES = (
     *(
         ModelSpec(family="matmul", params=MatmulParams(n=n), batch=batch, precision=precision)
         for precision in ("int8", "float32")
         for n, batch in ((512, 256), (1024, 128), (1024, 512))
     ),
-    *(
-        ModelSpec(
-            family="conv_stack",
-            params=ConvStackParams(layer=2, kernel=3, image=32, channel=128, filter=128),
-            precision=precision,
-        )
-        for precision in ("int8", "float32")
-    ),
+    *(ModelSpec(family="conv_stack", params=DENSE, precision=precision) for precision in ("int8", "float32")),
     ModelSpec(family="matmul", params=MatmulParams(n=8)),
 )
 """Dense work that caches well, in both precisions, and a matmul so small that only the call is left."""

@@ -36,6 +36,9 @@ class Delegate:
 def load_delegate(library, options):
     with open(HOW.get("log", os.devnull), "a") as log:
         log.write(f"{os.getpid()} {library} {options['device']}\\n")
+    for path, text in HOW.get("firmware", {}).items():
+        with open(path, "w") as file:
+            file.write(text)
     {"crash": crash, "hang": hang, "refuse": refuse, "missing": missing, "no delegate": no_delegate, "exit": leave}.get(
         HOW.get("load"), lambda: None
     )()
@@ -76,6 +79,7 @@ class Interpreter:
         (self.delegate,) = experimental_delegates
         self.path = model_path
         self.began = time.monotonic()
+        self.invokes = 0
         self.input = self.output = None
 
     def allocate_tensors(self):
@@ -91,7 +95,8 @@ class Interpreter:
         self.input = values
 
     def invoke(self):
-        if HOW.get("invoke") == "crash":
+        self.invokes += 1
+        if HOW.get("invoke") == "crash" or self.invokes > HOW.get("most_invokes", float("inf")):
             crash()
         wait_ms = HOW.get("ms", {}).get(self.delegate.option, 1.0)
         if self.path not in self.delegate.uploaded:

@@ -95,7 +95,7 @@ def compile_model(
 
     First the store is asked, then the versions of the ops are checked, then the compiler runs; it runs again after a
     failure that is known to be random. Without a compiler, a model that any version of it compiled into the store is
-    found all the same.
+    found all the same. use_store: whether the store is asked; a new result is kept anyway.
     """
     compiler = find_compiler()
     version = compiler.version if isinstance(compiler, Compiler) else None
@@ -114,7 +114,9 @@ def compile_model(
         return _described(entry, graph, attempts)
     except OSError as error:
         return _disk_failure(error)
-    except BadModelFile as error:  # in the store; what the compiler wrote just now was read before
+    except BadModelFile as error:
+        if attempts == 0 and use_store:  # of the store; what the compiler wrote just now was read before
+            return compile_model(model, graph, folder, options, use_store=False)
         return failure(CompileError.BAD_OUTPUT, str(error).replace(f"{folder}{os.sep}", ""))
 
 

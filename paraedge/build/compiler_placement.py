@@ -8,10 +8,9 @@ from pathlib import Path
 from paraedge.build.compiler_failures import OpStatus
 from paraedge.build.compiler_output import OperatorCount
 from paraedge.core.errors import BadModelFile
-from paraedge.core.graph import Layer, LayerGraph
+from paraedge.core.graph import EDGETPU_OP, Layer, LayerGraph
 from paraedge.core.outcome import Placement
 from paraedge.tflite import read_graph, read_packages
-from paraedge.tflite.executable import CUSTOM_CODE
 
 UNSURE = "or on another op, as the names of the tensors don't tell"
 
@@ -53,7 +52,7 @@ def layers_on_cpu(graph: LayerGraph, compiled: Sequence[LayerGraph]) -> tuple[tu
     told all the same: the last ones of the same kinds in the same order, else the last ones, as the compiler maps the
     first run of ops that it can.
     """
-    ordinary = [(layer, file) for file in compiled for layer in file.layers if layer.custom_code != CUSTOM_CODE]
+    ordinary = [(layer, file) for file in compiled for layer in file.layers if layer.custom_code != EDGETPU_OP]
     makers: dict[str, set[int]] = {}
     for i, layer in enumerate(graph.layers):
         for name in _names(graph, layer):
@@ -86,7 +85,7 @@ def _kind(layer: Layer) -> tuple[str, str | None]:
 
 def _names(graph: LayerGraph, layer: Layer) -> set[str]:
     """Names of what a layer makes; an unnamed tensor is read as `tensor_` and its number in its file."""
-    return {graph.tensors[i].name for i in layer.outputs if graph.tensors[i].name not in ("", f"tensor_{i}")}
+    return {graph.tensors[i].name for i in layer.outputs if graph.tensors[i].name != f"tensor_{i}"}
 
 
 def reason_of(op: str, operators: Iterable[OperatorCount]) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 
 from paraedge.calibrate.row import Row
 
-
 MOST_LOG = 50.0
 """A line that goes on far beyond wild rows ends here, at e^50 ms."""
 

@@ -37,7 +37,6 @@ OPTIONAL = frozenset({"host", "name", "origin", "on_chip_mib", "off_chip_mib"})
 """Columns that a user's own table may have beside `latency_ms` and the model or family."""
 PARAMETERS = frozenset(name for family in FAMILIES.values() for name in family.params.__dataclass_fields__)
 DEVICE = "edgetpu:"
-COMPILED_OP = "edgetpu-custom-op"
 LEAST_MODELS = 3
 ONLY_MEASURED = "constants are fitted to measurements, never to simulated numbers"
 
@@ -153,7 +152,7 @@ def _model(line: Line) -> LayerGraph:
         graph = _read_model(line.path.parent / line.cells["model"])
     except BadInput as error:
         raise line.error(f"model: {error}") from None
-    if any(layer.custom_code == COMPILED_OP for layer in graph.layers):
+    if graph.is_compiled:
         raise line.bad("model", "the file that it was compiled from, whose layers can be predicted")
     return graph
 

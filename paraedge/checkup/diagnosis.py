@@ -63,9 +63,10 @@ class Cause:
 class Diagnosis:
     """A result and the causes that may explain it: those seen first, and among them the one that comes nearest.
 
-    far: whether there is a gap worth explaining; without one, `causes` is empty. seen_ms: the latency if all causes
-    that are seen and can be told in ms held together. predicted_placement: what the prediction is
-    of. placement: what the causes are of, the compiler's word where there is one.
+    far: whether there is a gap worth explaining; without one `causes` is empty, as for a result that is faster than
+    predicted, since every cause is of slowness. seen_ms: the latency if all causes that are seen and can be told in ms
+    held together; the predicted one where `causes` is empty. predicted_placement: what the prediction is of. placement:
+    what the causes are of, the compiler's word where there is one.
     """
 
     measured_ms: float
@@ -103,14 +104,14 @@ def diagnose(
     )
     is_far = not 1 / far <= measured_ms / prediction.latency_ms <= far if prediction.latency_ms > 0 else False
     causes = [cause for check in CHECKS if (cause := check(case)) is not None] if is_far else []
-    open_ = [_with_share(cause, case) for cause in causes if cause.evidence != "ruled out"]
+    open_ = [_with_share(cause, case) for cause in causes if cause.evidence != "ruled out" and _slower(case)]
     extra_ms = sum(one.expected_ms - prediction.latency_ms for one in open_ if _counts(one) and one.expected_ms)
     return Diagnosis(
         measured_ms=measured_ms,
         predicted_ms=prediction.latency_ms,
         simulated_device=hardware.name,
         far=is_far,
-        causes=tuple(sorted(open_, key=lambda cause: _rank(cause, measured_ms))) if _slower(case) else (),
+        causes=tuple(sorted(open_, key=lambda cause: _rank(cause, measured_ms))),
         ruled_out=tuple(f"{cause.name}: {cause.finding}" for cause in causes if cause.evidence == "ruled out"),
         seen_ms=prediction.latency_ms + extra_ms,
         untimed=prediction.untimed,
@@ -130,14 +131,15 @@ def usb_2(case: Case) -> Cause | None:
     """A USB 2 port or cable: predicted with the hardware file of USB 2."""
     if not (case.info.link or "").startswith("USB") or case.hardware.link_mbit_per_s == USB2_MBIT_PER_S:
         return None
-    speed = case.info.link_mbit_per_s
-    finding = f"the port runs at {'unknown speed' if speed is None else f'{speed} Mbit/s'}"
+    speed, slow = case.info.link_mbit_per_s, load_hardware("sim-edgetpu-usb2")
+    ruled_out = speed is not None and speed > USB2_MBIT_PER_S
     return Cause(
         name="USB 2",
-        evidence="possible" if speed is None else "seen" if speed <= USB2_MBIT_PER_S else "ruled out",
-        finding=finding,
+        evidence="ruled out" if ruled_out else "possible" if speed is None else "seen",
+        finding=f"the port runs at {'unknown speed' if speed is None else f'{speed} Mbit/s'}"
+        + ("" if ruled_out else f"; the latency is predicted for USB 2 on another host: {slow.host}"),
         remedy="plug it into a USB 3 port (blue, or marked SS) with the cable it came with",
-        expected_ms=predict(case.graph, load_hardware("sim-edgetpu-usb2")).latency_ms,
+        expected_ms=predict(case.graph, slow).latency_ms,
     )
 
 

@@ -16,7 +16,6 @@ from paraedge.core.spec import ModelSpec
 from paraedge.devices.driver import Driver
 from paraedge.models.conv_stack import ConvStackParams
 from paraedge.tflite import read_graph
-from paraedge.tflite.executable import CUSTOM_CODE
 
 PROBE = ModelSpec(family="conv_stack", params=ConvStackParams(layer=5, kernel=3, image=64, channel=3, filter=64))
 """Stays on chip, and takes a millisecond or so: long beside the fixed cost of an invoke, short beside a visit."""
@@ -25,7 +24,7 @@ PROBE = ModelSpec(family="conv_stack", params=ConvStackParams(layer=5, kernel=3,
 def model_job(path: Path, driver: Driver) -> Job:
     """The file as a job for a driver's device; raises BadInput where the device can't take it, compiled or not."""
     graph = read_graph(path)
-    compiled = is_compiled(graph)
+    compiled = graph.is_compiled
     wanted = getattr(driver, "needs_compiled", False)
     if wanted and not compiled:
         raise BadInput(f"{path} is not compiled for the Edge TPU; compile it first: paraedge compile {path}")
@@ -43,11 +42,6 @@ def place_and_job(device: str, path: Path) -> tuple[Place, Job]:
     return place, model_job(path, place.driver)
 
 
-def is_compiled(graph: LayerGraph) -> bool:
-    """Whether the graph is that of a compiled file."""
-    return any(layer.custom_code == CUSTOM_CODE for layer in graph.layers)
-
-
 def compiled_placement(graph: LayerGraph, compiled: Path) -> Placement:
     """What the compiler did with `graph`, which may be that of the compiled file itself; raises BadModelFile."""
     return compiler_placement(graph, [compiled], ())
@@ -59,7 +53,7 @@ def placement_of(model: Path, graph: LayerGraph, compiled: Path) -> Placement:
     The compiler keeps the names and shapes of the model's inputs and outputs.
     """
     made = read_graph(compiled)
-    if not is_compiled(made):
+    if not made.is_compiled:
         raise BadInput(f"{compiled} is not compiled for the Edge TPU; give what edgetpu_compiler made of {model}")
     for what, has, wanted in (
         ("inputs", _edge(made, made.inputs), _edge(graph, graph.inputs)),

@@ -62,7 +62,7 @@ SearchDelegate: TypeAlias = Annotated[
     bool, typer.Option("--search-delegate", help="Where compiling fails, try with fewer ops on the device; slow.")
 ]
 NoCache: TypeAlias = Annotated[
-    bool, typer.Option("--no-cache", help="Compile again what was compiled before, and keep nothing.")
+    bool, typer.Option("--no-cache", help="Compile again what was compiled before, and keep the new result.")
 ]
 Estimate: TypeAlias = Annotated[
     bool, typer.Option("--estimate", help="Only estimate what the compiler would do; nothing is written.")

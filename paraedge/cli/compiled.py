@@ -14,7 +14,6 @@ from paraedge.core.graph import LayerGraph
 if TYPE_CHECKING:
     from paraedge.tflite import Executable, Package
 
-EDGETPU_OP: Final = "edgetpu-custom-op"
 
 CLOCK_MHZ: Final = 500
 """Of the Edge TPU at full speed; on USB the `std` runtime halves it."""
@@ -39,16 +38,11 @@ def read_uncompiled(model: Path) -> LayerGraph:
     from paraedge.tflite import read_graph
 
     graph = read_graph(model)
-    if is_compiled(graph):
+    if graph.is_compiled:
         raise BadInput(
             f"{model} is compiled already; give the file that it was compiled from (`paraedge inspect` reads this one)"
         )
     return graph
-
-
-def is_compiled(graph: LayerGraph) -> bool:
-    """Whether any op is one that the Edge TPU's compiler put in."""
-    return any(layer.custom_code == EDGETPU_OP for layer in graph.layers)
 
 
 def packages_json(packages: Sequence[Package], graph: LayerGraph) -> dict[str, object]:

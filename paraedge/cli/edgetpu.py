@@ -211,6 +211,7 @@ def _sustain(
 
     windows: list[Window] = []
     stopped = False
+    failed: ParaedgeError | None = None
     running_on = running.sustain(place.driver, place.target, job, settings, for_s=for_s)
     try:
         with contextlib.closing(running_on):
@@ -220,13 +221,26 @@ def _sustain(
                     output.note_window(window, for_s)
     except KeyboardInterrupt:
         stopped = True
+    except BadInput:  # nothing was run
+        raise
+    except ParaedgeError as error:
+        failed = error
     found = sustain.drift(windows)
     trip = place.info.details.get("trip_c")
     verdict = sustain.conclusion(found, float(trip) if trip else None) if found else "Too short to say anything."
     if before is not None:
-        emit_json({**before, "sustain": {"file": path, "drift": found, "conclusion": verdict, "stopped": stopped}})
+        told = {
+            "file": path,
+            "drift": found,
+            "conclusion": verdict,
+            "stopped": stopped,
+            "error": failed and str(failed),
+        }
+        emit_json({**before, "sustain": told})
     else:
         say(f"{len(windows)} windows in {path}\n{verdict}")
+    if failed is not None:
+        raise failed
     if stopped:
         note(f"stopped after {duration(windows[-1].end_s if windows else 0)} of {duration(for_s)}")
         raise typer.Exit(1)
@@ -235,14 +249,13 @@ def _sustain(
 def _diagnose_model(model: Path, measured_ms: float, device: str, compiled: Path | None, far: float) -> Diagnosis:
     from paraedge import checkup
     from paraedge.checkup.diagnosis import diagnose
-    from paraedge.checkup.model import is_compiled
     from paraedge.checkup.place import edgetpu_info
     from paraedge.tflite import read_graph
 
     if not 0 < measured_ms < math.inf:
         raise BadInput(f"--measured-ms {measured_ms:g}: give the latency of one invoke, above 0")
     graph = read_graph(model)
-    if is_compiled(graph):
+    if graph.is_compiled:
         raise BadInput(f"{model} is compiled; give the model that it was compiled from, and this one as --compiled")
     placement = checkup.placement_of(model, graph, compiled) if compiled is not None else None
     return diagnose(measured_ms, graph, edgetpu_info(device), placement=placement, far=far)

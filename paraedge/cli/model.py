@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from paraedge.cli.compiled import EDGETPU_OP, exact_bytes, is_compiled, packages_json, print_packages
+from paraedge.cli.compiled import exact_bytes, packages_json, print_packages
 from paraedge.cli.options import JsonOption, ModelArgument
 from paraedge.cli.output import cell, emit_json, say, table
-from paraedge.core.graph import LayerGraph
+from paraedge.core.graph import EDGETPU_OP, LayerGraph
 
 
 def inspect(model: ModelArgument, json: JsonOption = False) -> None:
@@ -63,7 +63,7 @@ def _totals(graph: LayerGraph) -> dict[str, object]:
 
     What a compiled op holds is unknown here, so the sums that it belongs to are None.
     """
-    known = not is_compiled(graph)
+    known = not graph.is_compiled
     weights = graph.weight_bytes if known else None
     return {
         "ops": len(graph.layers),

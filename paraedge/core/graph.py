@@ -10,6 +10,9 @@ from typing import TypeAlias
 
 from paraedge.core.macs import layer_macs
 
+EDGETPU_OP = "edgetpu-custom-op"
+"""Custom code of what the Edge TPU's compiler puts in place of the ops that it took."""
+
 OptionValue: TypeAlias = "int | float | bool | str | tuple[int, ...] | None"
 
 ITEM_BYTES: Mapping[str, int] = {
@@ -102,6 +105,11 @@ class LayerGraph:
     layers: tuple[Layer, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether part of it was compiled for the Edge TPU, and can't be seen any more."""
+        return any(layer.custom_code == EDGETPU_OP for layer in self.layers)
 
     @functools.cached_property
     def macs_by_layer(self) -> tuple[int | None, ...]:

@@ -50,7 +50,7 @@ class CpuDriver:
 
     def why_not(self, graph: LayerGraph, target: Target) -> str | None:
         """A model compiled for the Edge TPU needs one; whatever else fails is found out in the child."""
-        if any(layer.custom_code == "edgetpu-custom-op" for layer in graph.layers):
+        if graph.is_compiled:
             return "the model is compiled for the Edge TPU"
         return None
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from paraedge.core.device import Absence, DeviceInfo, MeasureSettings, Origin, Roof, Target
-from paraedge.core.errors import BadInput, DeviceMissing
+from paraedge.core.errors import BadInput, DeviceMissing, ParaedgeError
 from paraedge.core.graph import LayerGraph
-from paraedge.core.outcome import Failure, Job, Outcome
+from paraedge.core.outcome import Job, Outcome
 from paraedge.core.window import Window
 from paraedge.devices import edgetpu_host, edgetpu_trial, host, interpreter
 from paraedge.devices.edgetpu_host import USB2_MBIT_PER_S, Attached
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 CLOCK_MHZ = {"max": 500, "std": 250}
 """Nominal core clock of a USB stick by its runtime; a PCIe module runs at that of `max` (libedgetpu, driver/beagle)."""
+
+
+class CpuOps(ParaedgeError):
+    """A compiled model that leaves ops on the CPU, whose time would pass for the device's."""
 
 
 class EdgeTpuDriver:
@@ -86,13 +90,13 @@ class EdgeTpuSession:
 
     def sample(self, job: Job, settings: MeasureSettings) -> Outcome:
         """Load the job's compiled file, and time its first invoke, which uploads parameters, and the later ones."""
-        return cpu_ops(job, settings) or interpreter.sample(
-            lambda: self._load(job), settings, self.info, self._temperature
-        )
+        return interpreter.sample(lambda: self._load_alone(job, settings), settings, self.info, self._temperature)
 
     def sustain(self, job: Job, settings: MeasureSettings, *, for_s: float, window_s: float) -> Iterator[Window]:
         """Invoke the job's model without pause; see `interpreter.sustain`."""
-        return interpreter.sustain(lambda: self._load(job), settings, self._temperature, for_s=for_s, window_s=window_s)
+        return interpreter.sustain(
+            lambda: self._load_alone(job, settings), settings, self._temperature, for_s=for_s, window_s=window_s
+        )
 
     def outputs(self, job: Job, seed: int = 0) -> list[npt.NDArray[Any]]:
         """The model's outputs of one invoke on the input values that `sample` sets."""
@@ -108,6 +112,10 @@ class EdgeTpuSession:
     def _temperature(self) -> float | None:
         return edgetpu_host.temperature_c(self._device)
 
+    def _load_alone(self, job: Job, settings: MeasureSettings) -> Any:
+        refuse_cpu_ops(job, settings)
+        return self._load(job)
+
     def _load(self, job: Job) -> Any:
         if job.artifact is None:
             raise BadInput("the edgetpu needs a compiled model file, the job has none")
@@ -118,18 +126,18 @@ class EdgeTpuSession:
         return model
 
 
-def cpu_ops(job: Job, settings: MeasureSettings) -> Failure | None:
-    """The refusal of a compiled model that leaves ops on the CPU, whose time would pass for the device's; else None."""
+def refuse_cpu_ops(job: Job, settings: MeasureSettings) -> None:
+    """Raise CpuOps for a compiled model that leaves ops on the CPU, unless the settings allow it."""
     placement = job.artifact.placement if job.artifact else None
     if placement is None or not placement.on_cpu or settings.allow_cpu_ops:
-        return None
+        return
+    count = len(placement.on_cpu)
     reasons = sorted(set(placement.reasons.values()))
     why = f": {'; '.join(reasons)}" if reasons else ""
-    message = (
-        f"{len(placement.on_cpu)} of {len(placement.on_cpu) + len(placement.on_device)} ops are left on the CPU{why}; "
-        "set allow_cpu_ops to measure them together"
+    raise CpuOps(
+        f"{'1 op' if count == 1 else f'{count} ops'} beside the compiled ones {'is' if count == 1 else 'are'} left on "
+        f"the CPU{why}; set allow_cpu_ops to measure them together"
     )
-    return Failure(stage="load", error="CpuOps", message=message)
 
 
 def describe(device: Attached, *, version: str | None = None, more: dict[str, str] | None = None) -> DeviceInfo:

@@ -53,17 +53,22 @@ def outputs(load: Load, seed: int = 0) -> list[npt.NDArray[Any]]:
 def sustain(
     load: Load, settings: MeasureSettings, temperature: Temperature, *, for_s: float, window_s: float
 ) -> Iterator[Window]:
-    """Invoke without pause for `for_s` seconds, and tell of each `window_s`; the first one begins after a warm-up."""
+    """Invoke without pause for `for_s` seconds, and tell of each `window_s`; the first one begins after a warm-up.
+
+    Every invoke after the warm-up is timed, in blocks of the length that it settled.
+    """
     stage.enter("load")
     model = load()
     stage.enter("run")
     _set(model, input_values(model, settings.seed))
-    time_invokes(model.invoke, replace(settings, time_budget_s=0.0, precision=1.0), beat=stage.alive)
+    warm_up = time_invokes(model.invoke, replace(settings, time_budget_s=0.0, precision=1.0), beat=stage.alive)
+    length = warm_up.blocks[-1].invokes
     begin = time.monotonic()
-    one_window = replace(settings, time_budget_s=window_s, precision=-1.0, warm_up_s=0.0, min_blocks=1)
+    one_window = replace(settings, precision=-1.0, min_blocks=1)
     while (spent_s := time.monotonic() - begin) < for_s:
         budget_s = min(window_s, max(for_s - spent_s, settings.block_ms / 1e3))
-        blocks = time_invokes(model.invoke, replace(one_window, time_budget_s=budget_s), beat=stage.alive).blocks
+        window = replace(one_window, time_budget_s=budget_s)
+        blocks = time_invokes(model.invoke, window, beat=stage.alive, block_invokes=length).blocks
         latencies = sorted(block.duration_ns / block.invokes / 1e6 for block in blocks)
         yield Window(
             end_s=time.monotonic() - begin,
@@ -175,4 +180,4 @@ def _warnings(blocks: Sequence[Block]) -> tuple[str, ...]:
     if half < 5:
         return ()
     change = statistics.median(latencies[-half:]) / statistics.median(latencies[:half]) - 1
-    return (f"latency drifted by {change:+.0%} within the visit",) if abs(change) > DRIFT else ()
+    return (f"latency drifted by {100 * change:+.0f} % within the visit",) if abs(change) > DRIFT else ()

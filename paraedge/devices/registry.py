@@ -85,6 +85,13 @@ def info(device: str) -> DeviceInfo:
     return present()[device][1]
 
 
+def port(device: str) -> str | None:
+    """Where `device` was plugged in when this process first looked; None where it has no port or was not here."""
+    _, found = present().get(device, (None, None))
+    return found.port if found else None
+
+
 def lock_name(device: str) -> str:
     """What the lock of `device` is called: by its port, which stays when devices are numbered anew, else by its id."""
-    return info(device).port or device
+    find(device)
+    return port(device) or device

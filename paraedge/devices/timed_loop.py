@@ -53,18 +53,23 @@ def time_invokes(
     *,
     clock: Clock = time.perf_counter_ns,
     beat: Callable[[], None] | None = None,
+    block_invokes: int | None = None,
 ) -> Timing:
     """Time `invoke` in blocks as `settings` say.
 
+    block_invokes: of the first block, where an earlier call has settled it; there is no warm-up then.
     Stops after `min_blocks` as soon as the 95 % interval of the median over blocks is within +-`precision` of it, or
     `time_budget_s` was spent in blocks, or another block would exceed `max_invokes`. Exceptions of `invoke` pass.
     """
     beat = _beater(beat, clock)
     with _no_garbage_collection():
-        single_ns, warm_up_invokes = _warm_up(invoke, settings, clock, beat)
-        invokes, calibration_invokes = _calibrate(invoke, single_ns, settings, clock)
+        single_ns, untimed, invokes = 0.0, 0, block_invokes
+        if invokes is None:
+            single_ns, untimed = _warm_up(invoke, settings, clock, beat)
+            invokes, more = _calibrate(invoke, single_ns, settings, clock)
+            untimed += more
         blocks, reason = _time_blocks(invoke, invokes, single_ns, settings, clock, beat)
-    return Timing(blocks=blocks, stop_reason=reason, warm_up_invokes=warm_up_invokes + calibration_invokes)
+    return Timing(blocks=blocks, stop_reason=reason, warm_up_invokes=untimed)
 
 
 def _warm_up(invoke: Invoke, settings: MeasureSettings, clock: Clock, beat: Callable[[], None]) -> tuple[float, int]:

@@ -14,12 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import BinaryIO, cast
 
-from paraedge.core.device import MeasureSettings, Target
-from paraedge.core.errors import short
+from paraedge.core.device import DeviceInfo, MeasureSettings, Target
+from paraedge.core.errors import ParaedgeError, short
 from paraedge.core.outcome import Failure, Job, Stage
 from paraedge.devices import guard, stage
 from paraedge.devices.driver import Driver, Session, sustainer
 from paraedge.run.protocol import expect, from_line, to_line
+
+
+class DeviceMoved(ParaedgeError):
+    """The device's name means another port than the one whose lock is held."""
 
 
 def main(arguments: list[str]) -> None:
@@ -73,7 +77,20 @@ def _open(message: Mapping[str, object]) -> Session:
     guard.limit_memory(memory_mb if isinstance(memory_mb, int) else None)
     module, _, name = expect(message, "driver", str).partition(":")
     driver = cast(Driver, getattr(importlib.import_module(module), name)())
-    return driver.open(expect(message, "target", Target))
+    target, port = expect(message, "target", Target), message.get("port")
+    if port is not None:
+        _refuse_moved(driver, target.device, str(port))
+    return driver.open(target)
+
+
+def _refuse_moved(driver: Driver, device: str, port: str) -> None:
+    """Raise DeviceMoved where `device` is at another port by now: its lock is on `port`."""
+    for found in driver.probe():
+        if isinstance(found, DeviceInfo) and found.id == device and found.port != port:
+            raise DeviceMoved(
+                f"{device} was at {port} when this run began, and is at {found.port} now: devices came or went; "
+                "start again, a campaign goes on where it was"
+            )
 
 
 def _answers(session: Session, message: Mapping[str, object]) -> Iterator[dict[str, object]]:

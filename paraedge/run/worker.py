@@ -15,7 +15,7 @@ from typing import Any, cast
 from paraedge.core.device import MeasureSettings, Target
 from paraedge.core.errors import short
 from paraedge.core.outcome import Failure, Stage
-from paraedge.devices import guard
+from paraedge.devices import guard, registry
 from paraedge.devices.driver import Driver
 from paraedge.run.protocol import BadMessage, from_line, to_line
 
@@ -67,7 +67,8 @@ class Worker:
         self._process = self._start(target)
         class_name = f"{type(driver).__module__}:{type(driver).__qualname__}"
         try:
-            self.ask({"driver": class_name, "target": target, "memory_mb": settings.memory_mb}, "open")
+            where = {"target": target, "port": registry.port(target.device)}
+            self.ask({"driver": class_name, **where, "memory_mb": settings.memory_mb}, "open")
         except BaseException:
             self.kill()
             raise

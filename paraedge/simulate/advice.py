@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ def advise(prediction: Prediction, graph: LayerGraph, hardware: Hardware) -> Adv
 
 
 def _narrower(part: LayerGraph, hardware: Hardware) -> Widths | NoWay:
-    """Scale all hidden widths alike until everything fits, then give each back what still fits.
+    """The change that cuts the fewest outputs: all widths scaled alike and then raised by what still fits, or one cut.
 
     The bytes fall with every width, so each step is bisected; in the end no width can be raised by itself.
     """
@@ -120,7 +121,16 @@ def _narrower(part: LayerGraph, hardware: Hardware) -> Widths | NoWay:
         return NoWay(reason=f"not even hidden widths of {BLOCK} keep everything on chip")
     for outputs in sorted(before, key=lambda outputs: now[outputs] / outputs):
         now[outputs] = _raised(outputs, now, fits)
-    return _widths(part, hardware, now)
+    layers = Counter(hidden_widths(part))
+    plans = [now, *(plan for outputs in before if (plan := _alone(outputs, fits)) is not None)]
+    return _widths(part, hardware, min(plans, key=lambda plan: sum((w - new) * layers[w] for w, new in plan.items())))
+
+
+def _alone(outputs: int, fits: Callable[[Mapping[int, int]], bool]) -> dict[int, int] | None:
+    """The largest multiple of 64 that layers of this width alone would have to be cut to, or None if none is enough."""
+    fewer = range(outputs // BLOCK * BLOCK, 0, -BLOCK)
+    at = bisect.bisect_left(fewer, True, key=lambda new: fits({outputs: new}))
+    return {outputs: fewer[at]} if at < len(fewer) else None
 
 
 def _raised(outputs: int, now: Mapping[int, int], fits: Callable[[Mapping[int, int]], bool]) -> int:

@@ -10,12 +10,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from paraedge.core.graph import ConstantWeights, Layer, LayerGraph, Tensor
+from paraedge.core.graph import EDGETPU_OP, ConstantWeights, Layer, LayerGraph, Tensor
 from paraedge.simulate.shapes import is_static, pixels, weights_of
 
 Check: TypeAlias = "Callable[[Sequence[Tensor], Layer], str | None]"
 
-EDGETPU_OP = "edgetpu-custom-op"
 LARGEST_SOFTMAX = 16_000
 LARGEST_LSTM_INPUT = 900
 """Inputs above about 900 to 1000 fail; the cautious end."""

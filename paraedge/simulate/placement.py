@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from paraedge.core.cut import edges
-from paraedge.core.graph import Layer, LayerGraph, Tensor
+from paraedge.core.graph import EDGETPU_OP, Layer, LayerGraph, Tensor
 from paraedge.core.outcome import Placement
 from paraedge.simulate.constants import Hardware
-from paraedge.simulate.mappable import EDGETPU_OP, check_mappable
+from paraedge.simulate.mappable import check_mappable
 from paraedge.simulate.parameters import parameter_bytes
 from paraedge.simulate.shapes import known_bytes
 from paraedge.simulate.traffic import instruction_bytes

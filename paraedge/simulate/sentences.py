@@ -9,7 +9,6 @@ from paraedge.core.outcome import Prediction
 from paraedge.core.words import op_name, percent, plural, quantity_bytes
 from paraedge.simulate.advice import Advice, Cuts, Image, NoWay, Widths
 from paraedge.simulate.explain import Explanation
-from paraedge.simulate.mappable import EDGETPU_OP
 from paraedge.simulate.steps import UNTIMED_OPS
 
 TERM_NAMES = {
@@ -42,7 +41,7 @@ def sentences(explanation: Explanation, prediction: Prediction, graph: LayerGrap
     placement = prediction.placement
     if not placement.on_device:
         return [f"No op of {graph.name!r} can run on the Edge TPU, so there is no latency to give."]
-    if any(layer.custom_code == EDGETPU_OP for layer in graph.layers):
+    if graph.is_compiled:
         return [
             f"{graph.name!r} is compiled for the Edge TPU, and what its executable does is not timed: "
             "predict the file that it was compiled from."
@@ -139,7 +138,8 @@ def _mends(advice: Advice, device: str) -> Iterator[str]:
         yield (
             f"To mend it by a pipeline: {cuts.segments} devices like {device}, cut before op "
             f"{_list([str(index) for index in cuts.cuts])}, keep everything on chip; predicted "
-            f"{max(cuts.latencies_ms):.3g} ms for the slowest segment, {sum(cuts.latencies_ms):.3g} ms for all in turn."
+            f"{max(cuts.latencies_ms):.3g} ms for the slowest segment, {sum(cuts.latencies_ms):.3g} ms for all in turn "
+            "(handing over left out)."
         )
     if isinstance(advice.image, Image):
         image = advice.image

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from paraedge.core.errors import BadModelFile
+from paraedge.core.graph import EDGETPU_OP
 from paraedge.tflite.flatbuffer import Source, Table
 from paraedge.tflite.flexbuffer import map_bytes
 from paraedge.tflite.read import check_kind, map_file, operator_code
 
 T = TypeVar("T")
 
-CUSTOM_CODE: Final = "edgetpu-custom-op"
 IDENTIFIER: Final = b"DWN1"
 
 ExecutableKind: TypeAlias = Literal["STAND_ALONE", "PARAMETER_CACHING", "EXECUTION_ONLY"]
@@ -154,7 +154,7 @@ def _compiled_ops(source: Source) -> list[tuple[int, Source]]:
     """(number of the op, its custom options) of each compiled op of the main graph."""
     model = source.root()
     codes = [operator_code(table) for table in model.tables(1)]
-    compiled = {number for number, (_, _, custom_code) in enumerate(codes) if custom_code == CUSTOM_CODE}
+    compiled = {number for number, (_, _, custom_code) in enumerate(codes) if custom_code == EDGETPU_OP}
     graphs = model.tables(2)
     ops = graphs[0].tables(3) if graphs and compiled else []
     return [(index, _options(op)) for index, op in enumerate(ops) if op.integer(0, "I") in compiled]
@@ -179,7 +179,7 @@ def _package(options: Source, index: int) -> Package:
             executables=_executables(table),
         )
     except BadModelFile as error:
-        raise BadModelFile(f"op {index} ({CUSTOM_CODE}): {error}") from None
+        raise BadModelFile(f"op {index} ({EDGETPU_OP}): {error}") from None
 
 
 def _executables(package: Table) -> tuple[Executable, ...]:

@@ -98,12 +98,20 @@ def test_a_layer_without_a_name_does_not_hide_the_others(cnn_graph: LayerGraph, 
     assert compiler_placement(graph, [file], ()).on_cpu == (18, 19)
 
 
-def test_no_name_is_not_a_name(cnn_graph: LayerGraph) -> None:
-    """One layer of the model has none, and the one op of the file that has none is another layer."""
+def test_the_number_of_a_tensor_without_a_name_is_not_a_name(cnn_graph: LayerGraph) -> None:
+    """What the file's last convolution makes has the number that in the model the first one's has."""
     convolutions = [i for i, layer in enumerate(cnn_graph.layers) if layer.op == "CONV_2D"]
     first, last = (cnn_graph.layers[convolutions[end]].outputs[0] for end in (0, -1))
-    graph, other = (renamed(cnn_graph, lambda i, one=one: "" if i == one else f"t{i}") for one in (first, last))
-    twin = parse_graph(compiled_twin(other, on_cpu=convolutions[-1:], cached_bytes=1), "twin")
+    swapped = {first: last, last: first}
+    graph = renamed(cnn_graph, lambda i: f"tensor_{i}")  # as it is read from a file without names
+    layers = tuple(
+        dataclasses.replace(layer, **{
+            side: tuple(swapped.get(i, i) for i in getattr(layer, side)) for side in ("inputs", "outputs")
+        })
+        for layer in graph.layers
+    )  # fmt: skip
+    graph = dataclasses.replace(graph, layers=layers)
+    twin = parse_graph(compiled_twin(renamed(cnn_graph, lambda _: ""), on_cpu=convolutions[-1:]), "twin")
     assert layers_on_cpu(graph, [twin]) == ((convolutions[-1],), False)
 
 

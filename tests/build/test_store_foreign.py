@@ -47,6 +47,20 @@ def test_a_damaged_entry_is_compiled_again(bench: Bench, store_folder: Path, dam
     assert good(bench.compile()).attempts == 0
 
 
+def test_an_entry_that_holds_no_compiled_model_is_compiled_again(bench: Bench, store_folder: Path) -> None:
+    bench.plan(bench.good())
+    content = good(bench.compile()).artifacts[0].path.read_bytes()
+    (entry,) = store_folder.iterdir()
+    with zipfile.ZipFile(entry) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(entry, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data if name == "entry.json" else b"no model at all")
+    again = good(bench.compile())
+    assert (again.attempts, again.artifacts[0].path.read_bytes()) == (1, content)
+    assert good(bench.compile()).attempts == 0
+
+
 def take(root: Path, compiler: str | None = None, options: str = "n2") -> Entry | None:
     return store.find(root / "s", "ab", options, compiler, (root / "out0", root / "out1"))
 

@@ -22,7 +22,7 @@ from paraedge.devices import registry
 from paraedge.devices.edgetpu import EdgeTpuDriver
 from paraedge.models.conv_stack import ConvStackParams
 from paraedge.models.fc import FcParams
-from paraedge.simulate import load_hardware, predict
+from paraedge.simulate import hardware_names, load_hardware, predict
 from paraedge.sweep import parse_sweep
 from paraedge.tflite import write_model
 
@@ -71,6 +71,12 @@ def test_a_result_faster_than_predicted_has_no_cause() -> None:
     assert found.causes == ()
 
 
+def test_a_result_faster_than_predicted_has_nothing_seen_to_add() -> None:
+    predicted_ms = latency_ms(BIG, "sim-edgetpu-usb3")
+    found = diagnose(0.2 * predicted_ms, graph_of(BIG), usb(480, "std"))
+    assert found.seen_ms == found.predicted_ms == predicted_ms
+
+
 @pytest.mark.parametrize(("speed", "evidence"), [(480, "seen"), (None, "possible")])
 def test_usb_2_explains_what_the_simulated_usb_2_takes(speed: int | None, evidence: str) -> None:
     found = diagnose(latency_ms(BIG, "sim-edgetpu-usb2"), graph_of(BIG), usb(speed))
@@ -78,6 +84,7 @@ def test_usb_2_explains_what_the_simulated_usb_2_takes(speed: int | None, eviden
     assert (first.name, first.evidence) == ("USB 2", evidence)
     assert first.expected_ms == pytest.approx(latency_ms(BIG, "sim-edgetpu-usb2"))
     assert first.explains == pytest.approx(1.0)
+    assert "another host: Coral Dev Board Mini" in first.finding
 
 
 def test_usb_3_is_ruled_out_as_a_cause() -> None:
@@ -157,6 +164,18 @@ def test_a_cache_that_another_model_takes() -> None:
     cached_ms = prediction.placement.on_chip_bytes / 2**20 * hardware.stream_ms_per_mib
     cause = by_name(diagnose(3 * prediction.latency_ms, graph, usb()))["cache shared with another model"]
     assert (cause.evidence, cause.expected_ms) == ("possible", pytest.approx(prediction.latency_ms + cached_ms))
+
+
+def test_a_host_that_streams_slowly_is_the_worst_of_those_of_full_speed() -> None:
+    graph = graph_of(BIG)
+    prediction = predict(graph, load_hardware("sim-edgetpu-usb3"))
+    weights_ms = {name: predict(graph, load_hardware(name)).terms["weights_ms"] for name in hardware_names()}
+    usb_2_ms = weights_ms.pop("sim-edgetpu-usb2")
+    slowest_ms = sorted(weights_ms.values())[-1]
+    assert min(weights_ms.values()) < slowest_ms < usb_2_ms
+    cause = by_name(diagnose(3 * prediction.latency_ms, graph, usb()))["a host that streams slowly"]
+    expected_ms = prediction.latency_ms - weights_ms["sim-edgetpu-usb3"] + slowest_ms
+    assert (cause.evidence, cause.expected_ms) == ("possible", pytest.approx(expected_ms))
 
 
 def test_what_is_seen_comes_before_what_is_possible_and_the_nearest_first() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 from pathlib import Path
 
 import pytest
 from compiled_files import compiled_model
 from edgetpu_stand_in import make_host
+from scipy import stats
 
 from paraedge import checkup
 from paraedge.checkup.selftest import Standing, compare, conclusion, visit_all
@@ -75,6 +77,20 @@ def test_false_alarms_are_rare() -> None:
     """At 95 % for all devices together; the noise floor only makes them rarer."""
     alarms = sum(bool(slower({"a": 1, "b": 1, "c": 1, "d": 1}, spread=0.05, seed=seed)) for seed in range(200))
     assert alarms <= 0.05 * 200
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_the_intervals_hold_for_all_devices_together(count: int) -> None:
+    """Against scipy's interval of a mean, at 95 % shared among the devices."""
+    medians = made_up({f"d{i}": 1.0 for i in range(count)}, spread=0.05)
+    for one in compare(medians):
+        others = [values for device, values in medians.items() if device != one.device]
+        logs = [
+            math.log(own / statistics.median(them)) for own, *them in zip(medians[one.device], *others, strict=True)
+        ]
+        mean, error = statistics.mean(logs), statistics.stdev(logs) / math.sqrt(len(logs))
+        low, high = stats.t.interval(1 - 0.05 / count, len(logs) - 1, mean, error)
+        assert (one.ratio.low, one.ratio.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,14 @@ def test_the_last_minute_against_the_first(last: float, change: str) -> None:
     assert found.ratio.value == pytest.approx(last)
 
 
+@pytest.mark.parametrize("scale", [1, 20])
+def test_what_came_before_the_last_part_does_not_count(scale: int) -> None:
+    """Of its last half most windows took 5 ms, of its last part none did."""
+    found = drift(windows([1.0] * 10 * scale + [5.0] * 10 * scale + [2.0] * 10 * scale))
+    assert found is not None
+    assert (found.first_ms, found.last_ms) == (1.0, 2.0)
+
+
 def test_a_short_run_is_compared_by_thirds() -> None:
     found = drift(windows([1.0] * 10 + [5.0] * 10 + [2.0] * 10))
     assert found is not None

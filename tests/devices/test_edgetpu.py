@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import statistics
@@ -14,13 +15,13 @@ from edgetpu_stand_in import Host, make_host
 
 from paraedge import models
 from paraedge.core.device import Absence, DeviceInfo, MeasureSettings, Origin, Target
-from paraedge.core.errors import DeviceMissing
+from paraedge.core.errors import DeviceMissing, ParaedgeError
 from paraedge.core.outcome import Artifact, Failure, Job, Measurement, Outcome, Placement
 from paraedge.core.spec import ModelSpec
 from paraedge.devices import edgetpu_host, edgetpu_trial, registry
 from paraedge.devices.edgetpu import EdgeTpuDriver
 from paraedge.models.matmul import MatmulParams
-from paraedge.run import measure_roofs, visit
+from paraedge.run import measure_roofs, sustain, visit
 
 QUICK = MeasureSettings(time_budget_s=0.05, warm_up_s=0.002)
 
@@ -208,11 +209,47 @@ def test_ops_on_the_cpu_are_refused_unless_asked_for(
     if on_cpu and not allowed:
         assert isinstance(outcome, Failure)
         assert (outcome.stage, outcome.error) == ("load", "CpuOps")
-        assert "1 of 2 ops" in outcome.message
+        assert "1 op beside the compiled ones is left on the CPU" in outcome.message
         assert "operation not supported" in outcome.message
         assert "allow_cpu_ops" in outcome.message
     else:
         assert isinstance(outcome, Measurement)
+
+
+def test_a_sustained_run_refuses_ops_on_the_cpu_too(host: Host, model: Path) -> None:
+    host.usb("2-1")
+    place, left = Target(device="edgetpu:0"), job(model, placement((1, 2)))
+    with pytest.raises(ParaedgeError, match="load: CpuOps: 2 ops beside the compiled ones are left"):
+        list(sustain(EdgeTpuDriver(), place, left, QUICK, for_s=0.1))
+    allowed = dataclasses.replace(QUICK, allow_cpu_ops=True)
+    assert list(sustain(EdgeTpuDriver(), place, left, allowed, for_s=0.1))
+
+
+def test_a_link_that_changes_as_the_firmware_is_loaded(host: Host, model: Path) -> None:
+    host.usb("2-1", "480", ids=("1a6e", "089a"))
+    folder = host.root / "sys/bus/usb/devices/2-1"
+    loaded = {"speed": "5000", "idVendor": "18d1", "idProduct": "9302"}
+    host.behave(firmware={str(folder / name): text for name, text in loaded.items()})
+    assert (registry.info("edgetpu:0").link, registry.info("edgetpu:0").details["firmware"]) == ("USB 2", "not yet")
+    (outcome,) = sampled(job(model))
+    assert isinstance(outcome, Measurement), outcome
+    assert (outcome.device.link, outcome.device.link_mbit_per_s) == ("USB 3", 5000)
+    assert outcome.device.details["firmware"] == "loaded"
+
+
+def test_a_device_that_was_numbered_anew_is_refused_before_it_is_opened(host: Host, model: Path) -> None:
+    host.usb("2-2")
+    assert registry.lock_name("edgetpu:0") == "USB 2-2"
+    known = registry.present()
+    host.usb("2-1")  # now edgetpu:0; this process has looked before
+    host.monkeypatch.setattr(registry, "present", lambda: known)
+    outcome = opening(host, model)
+    assert outcome.error == "DeviceMoved"
+    assert "was at USB 2-2" in outcome.message
+    assert "is at USB 2-1 now" in outcome.message
+    with pytest.raises(ParaedgeError, match="DeviceMoved"):
+        list(sustain(EdgeTpuDriver(), Target(device="edgetpu:0"), job(model), QUICK, for_s=0.1))
+    assert host.opened() == []
 
 
 def test_a_file_that_is_no_model_is_a_failure_and_the_next_job_goes_on(host: Host, tmp_path: Path, model: Path) -> None:

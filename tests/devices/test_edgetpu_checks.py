@@ -13,6 +13,10 @@ from compiled_files import compiled_model
 from edgetpu_stand_in import Host, make_host
 from hardware import checks
 
+from paraedge.core.errors import DeviceBusy
+from paraedge.devices import registry
+from paraedge.run import device_lock
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -39,6 +43,18 @@ def test_each_check_holds(host: Host, model: Path, device: str, check: Callable[
             check(device, model)
     else:
         assert device in check(device, model)
+
+
+OPENING = [check for check in checks.EACH if check is not checks.is_found]
+
+
+@pytest.mark.parametrize("check", OPENING, ids=lambda check: check.__name__)
+def test_a_check_leaves_a_device_alone_that_another_holds(
+    host: Host, model: Path, check: Callable[[str, Path], str]
+) -> None:
+    with device_lock(registry.lock_name("edgetpu:1")), pytest.raises(DeviceBusy):
+        check("edgetpu:1", model)
+    assert host.opened() == []
 
 
 def test_devices_are_compared(host: Host, model: Path) -> None:

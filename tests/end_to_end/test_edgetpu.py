@@ -111,6 +111,8 @@ def test_from_a_sweep_to_a_diagnosis_and_a_report(host: Host, tmp_path: Path) ->
     assert set(measured[measured["device"] == "edgetpu:0"]["temperature_c"]) == {50.0}
     assert measured[measured["device"] == "edgetpu:1"]["temperature_c"].isna().all()
     assert as_json("run", sweep, "--out", out)["ok"] == 0  # nothing is left to do
+    details = read_campaign(out).meta["devices"]["edgetpu:1"]["details"]
+    assert (details["option"], details["interpreter"]) == ("usb:0", "tflite-runtime")  # known of an open one only
 
     first, second = as_json("edgetpu", "diagnose", out)
     seen = {
@@ -193,6 +195,19 @@ def test_one_compiled_file_under_load(host: Host, compiled: Path) -> None:
     assert all(line.startswith("edgetpu:0,measured,") for line in lines[1:])
     again = call("edgetpu", "run", compiled, "--sustain", "3s", "-o", "load.csv")
     assert (again.exit_code, "there already" in again.stderr) == (2, True)
+
+
+def test_a_sustained_run_that_dies_says_what_there_is(host: Host, compiled: Path) -> None:
+    host.behave(ms={"pci:0": 2.0}, most_invokes=1500)  # the sample before it is of 2 s at most, and a window of 1 s
+    result = call("edgetpu", "run", compiled, "--sustain", "60s", "-o", "load.csv")
+    assert result.exit_code == 1
+    assert "windows in load.csv" in result.stdout
+    assert "SIGSEGV" in result.stderr.splitlines()[-1]
+    assert len(Path("load.csv").read_text().splitlines()) >= 2
+    result = call("edgetpu", "run", compiled, "--sustain", "60s", "-o", "again.csv", "--json")
+    found = json.loads(result.stdout)["sustain"]
+    assert (result.exit_code, found["file"], found["stopped"]) == (1, "again.csv", False)
+    assert "SIGSEGV" in found["error"]
 
 
 @pytest.mark.parametrize("text", ["0", "0s", "-5s", "ten", "5 parsecs", "9999999h", ""])

@@ -21,9 +21,11 @@ SETTINGS = MeasureSettings(time_budget_s=0.5)
 
 
 def measured(device: str, model: Path) -> Measurement:
-    """One visit, in a child."""
+    """One visit, in a child, under the device's lock."""
     place = checkup.place_of(device)
-    (outcome,) = run.visit(place.driver, place.target, iter([checkup.model_job(model, place.driver)]), SETTINGS)
+    job = checkup.model_job(model, place.driver)
+    with checkup.hold([place]):
+        (outcome,) = run.visit(place.driver, place.target, iter([job]), SETTINGS)
     assert isinstance(outcome, Measurement), outcome.text()
     return outcome
 
@@ -68,9 +70,9 @@ def first_invoke_is_slowest(device: str, model: Path) -> str:
 
 def outputs_are_the_same(device: str, model: Path) -> str:
     """Two invokes on the same input values give the same outputs, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", OUTPUTS, device, str(model)], capture_output=True, text=True, timeout=300, check=False
-    )
+    command = [sys.executable, "-c", OUTPUTS, device, str(model)]
+    with checkup.hold([checkup.place_of(device)]):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = done.stdout.splitlines()[-2:]
     assert first == second != ""

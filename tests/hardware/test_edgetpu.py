@@ -19,11 +19,10 @@ from paraedge import checkup, models
 from paraedge.build import build_artifact, compile_artifact
 from paraedge.checkup.diagnosis import diagnose
 from paraedge.checkup.model import PROBE
-from paraedge.core.device import MeasureSettings, Target
+from paraedge.core.device import MeasureSettings
 from paraedge.core.errors import ParaedgeError
 from paraedge.core.outcome import Artifact, Failure, Job, Measurement
 from paraedge.core.spec import ModelSpec
-from paraedge.devices import registry
 from paraedge.models.fc import FcParams
 from paraedge.run import visit
 
@@ -74,7 +73,9 @@ def test_a_model_compiled_here_against_its_prediction(device: str, spec: ModelSp
     if isinstance(made, Failure):
         pytest.skip(made.text())
     job = Job(spec=spec, graph=graph, artifact=made)
-    (outcome,) = visit(registry.find(device), Target(device=device), iter([job]), MeasureSettings())
+    place = checkup.place_of(device)
+    with checkup.hold([place]):
+        (outcome,) = visit(place.driver, place.target, iter([job]), MeasureSettings())
     assert isinstance(outcome, Measurement), outcome.text()
     measured_ms = statistics.median(block.duration_ns / block.invokes for block in outcome.blocks) / 1e6
     found = diagnose(measured_ms, graph, outcome.device, placement=made.placement, temperature_c=outcome.temperature_c)

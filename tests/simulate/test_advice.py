@@ -76,6 +76,24 @@ def test_mixed_widths_fit_and_no_single_one_can_be_raised(chip: Hardware) -> Non
             assert streamed({**now, before: after + 64}), before
 
 
+def test_one_layer_cut_is_preferred_where_it_cuts_fewer_outputs(chip: Hardware) -> None:
+    params = FcParams(widths=(1000, 3000, 700, 2500, 900), input=64, output=10)
+    graph = models.build_graph(ModelSpec(family="fc", params=params))
+    found = advice(graph, chip).widths
+    assert isinstance(found, Widths)
+    cut = sum(before - after for before, after in found.changed)
+
+    def fits(before: int, after: int) -> bool:
+        changed = resize(graph, width=lambda outputs: after if outputs == before else outputs)
+        assert isinstance(changed, LayerGraph)
+        return not predict(changed, chip).placement.off_chip
+
+    for before in params.widths or ():
+        for after in range(before // 64 * 64, 0, -64):  # brute force over all changes of one layer
+            if before - after < cut:
+                assert not fits(before, after), (before, after)
+
+
 def test_segments_keep_everything_on_chip_and_one_fewer_does_not(chip: Hardware) -> None:
     graph = fc(2900)  # three layers of 8.1 MiB fit a device each, hardly
     hardware = dataclasses.replace(chip, wide_memory_bytes=9.0 * 2**20)
