@@ -206,44 +206,46 @@ def _sustain(
     place: Place, job: Job, settings: MeasureSettings, for_s: float, path: Path, before: dict[str, object] | None
 ) -> None:
     """Record a sustained run and say how it went; `before` is what the JSON begins with, None for people."""
+    from paraedge.checkup import sustain
+
+    windows, ended_by = _recorded(place, job, settings, for_s, path, quiet=before is not None)
+    stopped, failed = isinstance(ended_by, KeyboardInterrupt), isinstance(ended_by, ParaedgeError)
+    found = sustain.drift(windows)
+    trip = place.info.details.get("trip_c")
+    verdict = sustain.conclusion(found, float(trip) if trip else None) if found else "Too short to say anything."
+    if before is not None:
+        error = str(ended_by) if failed else None
+        told = {"file": path, "drift": found, "conclusion": verdict, "stopped": stopped, "error": error}
+        emit_json({**before, "sustain": told})
+    else:
+        say(f"{len(windows)} windows in {path}\n{verdict}")
+    if stopped:
+        note(f"stopped after {duration(windows[-1].end_s if windows else 0)} of {duration(for_s)}")
+        raise typer.Exit(1)
+    if ended_by is not None:
+        raise ended_by
+
+
+def _recorded(
+    place: Place, job: Job, settings: MeasureSettings, for_s: float, path: Path, *, quiet: bool
+) -> tuple[list[Window], KeyboardInterrupt | ParaedgeError | None]:
+    """The windows of a sustained run, as far as it went, and what ended it early: Ctrl-C, or the device's error."""
     from paraedge import run as running
     from paraedge.checkup import sustain
 
     windows: list[Window] = []
-    stopped = False
-    failed: ParaedgeError | None = None
     running_on = running.sustain(place.driver, place.target, job, settings, for_s=for_s)
     try:
         with contextlib.closing(running_on):
             for window in sustain.record(path, place.info, running_on):
                 windows.append(window)
-                if before is None:
+                if not quiet:
                     output.note_window(window, for_s)
-    except KeyboardInterrupt:
-        stopped = True
     except BadInput:  # nothing was run
         raise
-    except ParaedgeError as error:
-        failed = error
-    found = sustain.drift(windows)
-    trip = place.info.details.get("trip_c")
-    verdict = sustain.conclusion(found, float(trip) if trip else None) if found else "Too short to say anything."
-    if before is not None:
-        told = {
-            "file": path,
-            "drift": found,
-            "conclusion": verdict,
-            "stopped": stopped,
-            "error": failed and str(failed),
-        }
-        emit_json({**before, "sustain": told})
-    else:
-        say(f"{len(windows)} windows in {path}\n{verdict}")
-    if failed is not None:
-        raise failed
-    if stopped:
-        note(f"stopped after {duration(windows[-1].end_s if windows else 0)} of {duration(for_s)}")
-        raise typer.Exit(1)
+    except (KeyboardInterrupt, ParaedgeError) as ended_by:
+        return windows, ended_by
+    return windows, None
 
 
 def _diagnose_model(model: Path, measured_ms: float, device: str, compiled: Path | None, far: float) -> Diagnosis:

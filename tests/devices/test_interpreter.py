@@ -1,4 +1,4 @@
-"""What an interpreter's sample and sustained run are made of, on a made-up model whose every call takes a known time."""
+"""What a sample and a sustained run are made of, on a made-up model whose every call takes a known time."""
 
 from __future__ import annotations
 
@@ -61,9 +61,8 @@ def test_each_part_of_a_sample_is_timed_alone(monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_invoke_after_the_warm_up_is_in_a_window() -> None:
     model = Model()
-    counted = []
-    for window in interpreter.sustain(lambda: model, SETTINGS, lambda: None, for_s=0.2, window_s=0.02):
-        counted.append((model.invokes, window.invokes))
+    windows = interpreter.sustain(lambda: model, SETTINGS, lambda: None, for_s=0.2, window_s=0.02)
+    counted = [(model.invokes, window.invokes) for window in windows]
     assert len(counted) > 2
     before = [total - invokes for total, invokes in counted]
     assert before[0] > 0  # the warm-up
