@@ -14,8 +14,8 @@ from paraedge.simulate.steps import is_uneven
 def instruction_bytes(tensors: Sequence[Tensor], layers: Iterable[Layer], hardware: Hardware) -> int:
     """Bytes of instructions, sent again at every invoke.
 
-    So many an op; more for a convolution with a kernel above 1 x 1 whose image divides unevenly over the tiles (the
-    tiles then exchange borders of different sizes); so many a unit of a fully connected layer; so many a SOFTMAX.
+    So many an op; more for a convolution with a kernel above 1 x 1 whose image divides unevenly over the tiles (where
+    they presumably exchange borders of different sizes); so many a unit of a fully connected layer; so many a SOFTMAX.
     """
     return round(sum(layer_instruction_bytes(tensors, layer, hardware) for layer in layers))
 
