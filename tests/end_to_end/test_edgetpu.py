@@ -305,7 +305,7 @@ def test_no_share_is_above_the_whole_gap(host: Host, tmp_path: Path) -> None:
     model, twin = tmp_path / "m.tflite", tmp_path / "m_edgetpu.tflite"
     graph = models.build_graph(FC)
     model.write_bytes(write_model(graph))
-    twin.write_bytes(compiled_twin(graph, streamed_bytes=64 << 20))
+    twin.write_bytes(compiled_twin(graph, streamed_bytes=4 << 20))
     said = call(
         "edgetpu", "diagnose", model, "--measured-ms", 2, "--device", "sim-edgetpu-usb3", "--compiled", twin
     ).stdout
