@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paraedge.core.words import grouped, percent, plural, quantity
+from paraedge.core.words import grouped, milliseconds, percent, plural, quantity
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,10 @@ def test_plural_and_percent() -> None:
 def test_ops_of_one_kind_and_reason_are_one_line() -> None:
     found = grouped([(0, "CAST", "odd"), (2, "CAST", "even"), (3, "CAST", "odd"), (4, "ABS", "")])
     assert found == ["CAST x2: odd", "op 2 (CAST): even", "op 4 (ABS)"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.28561, "0.286"), (8.3139, "8.31"), (999.4, "999"), (1846.4, "1846"), (0.0, "0")]
+)
+def test_milliseconds_have_no_exponent(value: float, text: str) -> None:
+    assert milliseconds(value) == text

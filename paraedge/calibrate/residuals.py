@@ -62,10 +62,16 @@ def residuals_of(
     return found
 
 
-def borrowed(base: Hardware) -> dict[str, Residuals]:
-    """The base's residuals for a host of one's own: for models outside, none narrower than its widest."""
+def widened(residuals: Mapping[str, Residuals], base: Hardware) -> dict[str, Residuals]:
+    """The residuals of a host of one's own: for models outside, none narrower than the widest of the base.
+
+    A few rows of one's own say little of models that are unlike them; the base's were left out case by case.
+    """
     widest = max((entry.spread_outside for entry in base.residuals.values()), default=1.0)
-    return {name: dataclasses.replace(entry, spread_outside=widest) for name, entry in base.residuals.items()}
+    return {
+        name: dataclasses.replace(entry, spread_outside=max(widest, entry.spread_outside))
+        for name, entry in residuals.items()
+    }
 
 
 def _residuals(

@@ -17,7 +17,7 @@ from paraedge.calibrate.fit import Fit, Problem, all_but
 from paraedge.calibrate.instructions import KINDS
 from paraedge.calibrate.jackknife import around, rounded
 from paraedge.calibrate.plan import OWN, own_plan
-from paraedge.calibrate.residuals import borrowed, residuals_of
+from paraedge.calibrate.residuals import residuals_of, widened
 from paraedge.calibrate.row import Row
 from paraedge.calibrate.score import Score, score
 from paraedge.calibrate.validate import cross_validate
@@ -82,7 +82,7 @@ def calibrate(rows: Sequence[Row], base: Hardware, *, name: str, source: str) ->
     fit = problem.fit()
     hardware, names = _with_intervals(problem, fit, name)
     predictions = cross_validate(problem)
-    residuals = {**borrowed(base), **residuals_of(name, problem.rows, predictions, fit.hosts)}
+    residuals = widened({**base.residuals, **residuals_of(name, problem.rows, predictions, fit.hosts)}, base)
     sources = {
         key: dataclasses.replace(constant, source=source, note="") if key in names else constant
         for key, constant in hardware.sources.items()

@@ -266,7 +266,10 @@ def _link_ms(case: Case) -> float:
 
 
 def _stream_ms(count_bytes: int, case: Case) -> float:
-    return count_bytes / MIB * case.hardware.stream_ms_per_mib
+    """What streaming so many bytes more takes, each fetched once, and its set-up where nothing was streamed before."""
+    hardware, streams = case.hardware, case.prediction.placement.off_chip_bytes > 0
+    setup_ms = 0.0 if streams or not count_bytes else hardware.stream_setup_ms
+    return count_bytes / MIB * hardware.stream_ms_per_mib + setup_ms
 
 
 def _slower(case: Case) -> bool:

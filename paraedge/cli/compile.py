@@ -53,7 +53,13 @@ Segments: TypeAlias = Annotated[
     typer.Option("--segments", "-n", metavar="N", min=1, max=64, help="Files to cut each model into, for a pipeline."),
 ]
 Timeout: TypeAlias = Annotated[
-    int, typer.Option("--timeout", min=1, metavar="S", help="Seconds that the compiler may take an attempt.")
+    int,
+    typer.Option(
+        "--timeout",
+        min=1,
+        metavar="S",
+        help="Seconds that the compiler may take an attempt, and 20 more to end by itself.",
+    ),
 ]
 MinRuntime: TypeAlias = Annotated[
     int | None, typer.Option("--min-runtime", min=1, metavar="N", help="Runtime version that the files must suit.")

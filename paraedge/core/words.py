@@ -30,6 +30,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def milliseconds(value: float) -> str:
+    """Three significant digits, and all of a number above 1000: `0.286`, `8.31`, `1846`."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def percent(share: float) -> str:
     """`72 %`, of 0.72."""
     return f"{100 * share:.0f} %"

@@ -49,14 +49,14 @@ def outside(graph: LayerGraph, name: str, placement: Placement, counts: Counts, 
         found.append(f"no {name} model was measured on this host; the interval is {seen.device}'s")
     ops = sorted({graph.layers[index].op for index in placement.on_device}.difference(seen.ops))
     if ops:
-        found.append(f"no measured model has {', '.join(ops)}")
+        found.append(f"no measured model of its kind ({name}) has {', '.join(ops)}")
     for what, value in sizes(graph, placement, counts).items():
         low, high = getattr(seen, what)
         if not low / NEAR <= value <= high * NEAR:
             word = "most" if value > high else "least"
             bound = high if value > high else low
             text, noun = (quantity, NOUNS[what]) if what == "macs" else (quantity_bytes, f"of {NOUNS[what]}")
-            found.append(f"{text(value)} {noun}, where the {word} measured is {text(bound)}")
+            found.append(f"{text(value)} {noun}, where the {word} measured of its kind is {text(bound)}")
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Prediction
-from paraedge.core.words import op_name, percent, plural, quantity_bytes
+from paraedge.core.words import milliseconds, op_name, percent, plural, quantity_bytes
 from paraedge.simulate.advice import Advice, Cuts, Image, NoWay, Widths
 from paraedge.simulate.explain import Explanation
 from paraedge.simulate.steps import UNTIMED_OPS
@@ -53,7 +53,7 @@ def sentences(explanation: Explanation, prediction: Prediction, graph: LayerGrap
         found += _kept(explanation, prediction)
     if prediction.first_ms is not None and placement.on_chip_bytes:
         upload_ms = prediction.first_ms - prediction.latency_ms
-        found.append(f"The first invoke takes {upload_ms:.3g} ms more, to upload the cached parameters.")
+        found.append(f"The first invoke takes {milliseconds(upload_ms)} ms more, to upload the cached parameters.")
     return found
 
 
@@ -79,26 +79,30 @@ def _interval(prediction: Prediction) -> Iterator[str]:
     if prediction.outside:
         yield f"Outside what was calibrated: {'; '.join(prediction.outside)}."
     if prediction.low_ms is not None and prediction.high_ms is not None:
-        ends = f"between {prediction.low_ms:.3g} and {prediction.high_ms:.3g} ms"
+        ends = f"between {milliseconds(prediction.low_ms)} and {milliseconds(prediction.high_ms)} ms"
         if prediction.outside:
             yield f"So far off lie predictions of models whose kind or host the fit hadn't seen: nine in ten {ends}."
         else:
-            yield f"In nine of ten cases it lies {ends}, judged by measured models of its kind ({prediction.regime})."
+            yield f"In nine of ten cases it lies {ends}, judged by left-out errors ({prediction.regime})."
 
 
 def _streamed(explanation: Explanation, prediction: Prediction) -> Iterator[str]:
     placement, spilled = prediction.placement, explanation.spilled
     most = spilled[0]
-    setup = f", {explanation.setup_ms:.3g} ms of it to set streaming up, once an invoke" if explanation.setup_ms else ""
+    setup = (
+        f", {milliseconds(explanation.setup_ms)} ms of it to set streaming up, once an invoke"
+        if explanation.setup_ms
+        else ""
+    )
     lead = "One layer spilled," if len(spilled) == 1 else f"{len(spilled)} layers spilled; the costliest is"
     yield (
         f"{quantity_bytes(placement.off_chip_bytes)} of parameters don't fit beside the "
         f"{quantity_bytes(placement.on_chip_bytes)} in the cache and are streamed at every invoke, "
-        f"which costs {prediction.terms['weights_ms']:.3g} ms{setup}."
+        f"which costs {milliseconds(prediction.terms['weights_ms'])} ms{setup}."
     )
     yield (
         f"{lead} {op_name(most.index, most.op)}: {quantity_bytes(most.parameter_bytes)}, fetched "
-        f"{_times(most.fetches)} for {most.cost_ms:.3g} ms."
+        f"{_times(most.fetches)} for {milliseconds(most.cost_ms)} ms."
     )
     striped = [spill for spill in spilled if spill.fetches > 1]
     if striped:
@@ -118,7 +122,7 @@ def _kept(explanation: Explanation, prediction: Prediction) -> Iterator[str]:
     if isinstance(found, Widths):
         yield (
             f"Outputs are charged up to the next multiple of 64: hidden layers narrowed from {_changes(found)} "
-            f"outputs are predicted to take {found.latency_ms:.3g} ms."
+            f"outputs are predicted to take {milliseconds(found.latency_ms)} ms."
         )
     else:
         yield f"Nothing is streamed, so there is nothing to mend; to be faster, {FASTER[explanation.rules]}."
@@ -131,14 +135,15 @@ def _mends(advice: Advice, device: str) -> Iterator[str]:
         yield (
             f"To mend it by width: hidden layers narrowed from {_changes(found)} outputs "
             f"({percent(found.share)} of all outputs, {size}) keep everything on chip; "
-            f"predicted {found.latency_ms:.3g} ms."
+            f"predicted {milliseconds(found.latency_ms)} ms."
         )
     if isinstance(advice.segments, Cuts):
         cuts = advice.segments
+        longest, whole = max(cuts.latencies_ms), sum(cuts.latencies_ms)
         yield (
             f"To mend it by a pipeline: {cuts.segments} devices like {device}, cut before op "
             f"{_list([str(index) for index in cuts.cuts])}, keep everything on chip; predicted "
-            f"{max(cuts.latencies_ms):.3g} ms for the slowest segment, {sum(cuts.latencies_ms):.3g} ms for all in turn "
+            f"{milliseconds(longest)} ms for the slowest segment, {milliseconds(whole)} ms for all in turn "
             "(handing over left out)."
         )
     if isinstance(advice.image, Image):
@@ -146,7 +151,7 @@ def _mends(advice: Advice, device: str) -> Iterator[str]:
         effect = "keep everything on chip" if image.on_chip else "keep no more on chip, but fetch each layer once"
         yield (
             f"To mend it by the image: {_size(image.after)} in place of {_size(image.before)} pixels {effect}; "
-            f"predicted {image.latency_ms:.3g} ms."
+            f"predicted {milliseconds(image.latency_ms)} ms."
         )
     for kind, found_none in (("width", advice.widths), ("a pipeline", advice.segments), ("the image", advice.image)):
         if isinstance(found_none, NoWay):

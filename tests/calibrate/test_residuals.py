@@ -10,7 +10,7 @@ import pytest
 
 from paraedge.calibrate.fit import Problem
 from paraedge.calibrate.report import Prediction
-from paraedge.calibrate.residuals import borrowed, covered_outside, covered_rows, residuals_of
+from paraedge.calibrate.residuals import covered_outside, covered_rows, residuals_of, widened
 from paraedge.calibrate.row import Row
 from paraedge.core.graph import LayerGraph
 from paraedge.simulate import Hardware, load_hardware
@@ -103,9 +103,11 @@ def test_outside_counts_the_farthest_that_has_not_seen_the_case(
     assert entry.spread_outside == entry.spread
 
 
-def test_borrowed_errors_are_as_wide_as_the_widest(base: Hardware) -> None:
+def test_errors_of_ones_own_host_are_as_wide_outside_as_the_base_s_widest(base: Hardware) -> None:
     widest = max(entry.spread_outside for entry in base.residuals.values())
-    mine = borrowed(base)
+    wide = dataclasses.replace(next(iter(base.residuals.values())), spread_outside=9.0)
+    assert widened({"mine": wide}, base)["mine"] == wide
+    mine = widened(base.residuals, base)
     assert mine.keys() == base.residuals.keys()
     assert {entry.spread_outside for entry in mine.values()} == {widest}
     for name, entry in mine.items():

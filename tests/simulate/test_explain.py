@@ -72,7 +72,7 @@ def test_the_interval_and_the_caution(dense_chain: Chain, chip: Hardware) -> Non
     assert "between 0.125 and 2.5 ms" in text
     assert "Outside what was calibrated: it is blue; it is late." in text
     usual = dataclasses.replace(prediction, outside=())
-    assert "between 0.125 and 2.5 ms, judged by measured models of its kind (a kind)" in told(graph, chip, usual)
+    assert "between 0.125 and 2.5 ms, judged by left-out errors (a kind)" in told(graph, chip, usual)
     bare = dataclasses.replace(prediction, low_ms=None, high_ms=None, outside=())
     assert "nine of ten" not in told(graph, chip, bare)
     assert "Outside" not in told(graph, chip, bare)

@@ -80,11 +80,11 @@ def test_a_tenth_beyond_the_measured_models_is_still_like_them(dense_chain: Chai
     [
         ({"device": "sim-other"}, ["on this host", "sim-other"]),
         ({"ops": ("CONV_2D",)}, ["FULLY_CONNECTED"]),
-        ({"macs": (1e6, 1e7)}, ["4.736 thousand MACs", "the least measured is 1 million"]),
-        ({"macs": (1.0, 4300.0)}, ["4.736 thousand MACs", "the most measured is 4.3 thousand"]),
-        ({"parameter_bytes": (0.0, 1.0)}, ["KiB of parameters", "the most measured is 1 B"]),
-        ({"input_bytes": (71.0, 71.0)}, ["64 B of input", "the least measured is 71 B"]),
-        ({"output_bytes": (1.0, 9.0)}, ["10 B of output", "the most measured is 9 B"]),
+        ({"macs": (1e6, 1e7)}, ["4.736 thousand MACs", "the least measured of its kind is 1 million"]),
+        ({"macs": (1.0, 4300.0)}, ["4.736 thousand MACs", "the most measured of its kind is 4.3 thousand"]),
+        ({"parameter_bytes": (0.0, 1.0)}, ["KiB of parameters", "the most measured of its kind is 1 B"]),
+        ({"input_bytes": (71.0, 71.0)}, ["64 B of input", "the least measured of its kind is 71 B"]),
+        ({"output_bytes": (1.0, 9.0)}, ["10 B of output", "the most measured of its kind is 9 B"]),
     ],
 )
 def test_each_way_to_be_outside_is_named(
