@@ -26,7 +26,7 @@ GROUPS = {
 MARKS = {
     "row": ("row left out", BLUE, "o"),
     "case": ("its regime or model left out", ORANGE, "s"),
-    "host": ("host left out", GREEN, "^"),
+    "host": ("host never measured", GREEN, "^"),
     "interpolation": ("interpolation, row left out", GREY, "x"),
     "interpolation, case out": ("interpolation, regime or model left out", GREY, "+"),
 }

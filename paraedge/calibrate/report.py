@@ -12,7 +12,8 @@ from paraedge.calibrate.score import Score
 class Prediction:
     """One row's predictions in ms, under the way in which what they come from was found; what doesn't apply is absent.
 
-    `row`: by the fit of all other rows; `regime`, `model`, `host`: of all rows of other cases. `constant`,
+    `row`: by the fit of all other rows; `regime`, `model`, `host`: of all rows of other cases; `chip`: the chip's
+    constants by the rows of other hosts, the host's own by its other rows. `constant`,
     `interpolation`: the baselines, by row; `constant, case out`, `interpolation, case out`: without the row's case.
     is_model: whether the case is a model of the suite, and not a regime of a sweep.
     """

@@ -14,6 +14,7 @@ from paraedge.calibrate.counted import CountedRows
 from paraedge.calibrate.fit import Chosen, Problem, all_but
 from paraedge.calibrate.instructions import compiled_rows, left_out_ratios
 from paraedge.calibrate.memory import MemoryFit, agrees
+from paraedge.calibrate.plan import own_link
 from paraedge.calibrate.published import SWEEP_HOST, pruning_slopes
 from paraedge.calibrate.report import Bytes, Group, Prediction, Slope, Validation
 from paraedge.calibrate.residuals import SUITE, covered_outside, covered_rows
@@ -61,6 +62,8 @@ def cross_validate(problem: Problem) -> list[Prediction]:
     for host in dict.fromkeys(row.host for row in rows if row.case is not None):
         for index, ms in _unseen_host(problem, host).items():
             found[index]["host"] = ms
+        for index, ms in _foreign_chip(problem, host).items():
+            found[index]["chip"] = ms
     return [
         Prediction(
             name=row.name,
@@ -106,6 +109,20 @@ def _unseen_host(problem: Problem, host: str) -> dict[int, float]:
         index: predict(row.graph, fit.hosts[host]).latency_ms
         for index, row in enumerate(problem.rows)
         if row.host == host
+    }
+
+
+def _foreign_chip(problem: Problem, host: str) -> dict[int, float]:
+    """The rows of a host by a chip that other hosts told, its own constants fitted to its other rows."""
+    own = np.flatnonzero(problem.counted.hosts == host)
+    if len(own) < LEAST_ROWS:
+        return {}
+    base = problem.fit(problem.counted.hosts != host).hosts[host]
+    alone = Problem(CountedRows([problem.rows[index] for index in own], {host: base}), own_link)
+    fits = [alone.fit(all_but(len(own), place)) for place in range(len(own))]
+    return {
+        int(index): predict(problem.rows[index].graph, fit.hosts[host]).latency_ms
+        for index, fit in zip(own, fits, strict=True)
     }
 
 

@@ -111,7 +111,9 @@ def _print_groups(groups: Sequence[Group]) -> None:
     say()
     _wrapped(
         "The same with a whole case left out of the fit, beside two baselines that see what the fit sees: median "
-        "errors in %. constant: the mean of the other rows; interp: between the neighbours in size."
+        "errors in %. host: nothing of the host was seen but its interface; chip: the chip's constants by other "
+        "hosts, the host's own by its other rows. constant: the mean of the other rows; interp: between the "
+        "neighbours in size."
     )
     say()
     _figures(line for group in groups for line in _beside_baselines(group))
@@ -139,7 +141,7 @@ def _by_row(group: Group) -> dict[str, object]:
 
 
 def _beside_baselines(group: Group) -> Iterator[dict[str, object]]:
-    for key in ("row", "regime", "model", "host"):
+    for key in ("row", "regime", "model", "host", "chip"):
         if key in group.scores:
             constant, interpolation = (_median(group, name) for name in LEFT_OUT.get(key, ("", "")))
             found = {"median": _median(group, key), "within": _percent(group.scores[key].within_10)}

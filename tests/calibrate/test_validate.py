@@ -15,7 +15,7 @@ from paraedge.calibrate.fit import Problem, all_but
 from paraedge.calibrate.report import Group, Prediction, Validation
 from paraedge.calibrate.residuals import SUITE
 from paraedge.calibrate.row import Row
-from paraedge.calibrate.validate import _unseen_host, cross_validate, group_names, groups
+from paraedge.calibrate.validate import _foreign_chip, _unseen_host, cross_validate, group_names, groups
 from paraedge.core.graph import LayerGraph
 from paraedge.simulate import Hardware, load_hardware, predict
 
@@ -175,6 +175,27 @@ def test_an_unseen_host_is_predicted_by_others(published: Problem, host: str) ->
     assert _unseen_host(others, host) != _unseen_host(published, host)
 
 
+@pytest.mark.parametrize("host", SUITE)
+def test_a_chip_that_others_told_is_right_within_10_percent(validation: Validation, host: str) -> None:
+    [group] = [group for group in validation.groups if group.name == f"models on {host}"]
+    assert group.scores["chip"].rows == 6
+    assert group.scores["chip"].median_ape <= 0.1
+
+
+def test_a_row_has_no_say_in_its_own_prediction_by_a_foreign_chip(published: Problem) -> None:
+    host = "sim-edgetpu-usb2"
+    first = next(index for index, row in enumerate(published.rows) if row.host == host)
+    latency_ms = 10 * float(published.latency_ms[first])
+    rows = [
+        dataclasses.replace(row, latency_ms=latency_ms) if index == first else row
+        for index, row in enumerate(published.rows)
+    ]
+    biased = Problem(CountedRows(rows, published.bases, published.counted.byte_rows), published.plan)
+    before, after = _foreign_chip(published, host), _foreign_chip(biased, host)
+    assert after[first] == before[first]
+    assert all(after[index] != before[index] for index in before if index != first)
+
+
 def test_what_the_base_has_fitted_does_not_leak(published: Problem) -> None:
     """From bases whose fitted constants are 30 % off, every fit is the same, and so is an unseen host."""
     bases = {}
@@ -230,7 +251,7 @@ def test_ways_of_leaving_out(problem: Problem) -> None:
     predictions = cross_validate(problem)
     baselines = {"constant", "constant, case out", "interpolation", "interpolation, case out"}
     for row, prediction in zip(problem.rows, predictions, strict=True):
-        ways = {"row", "model", "host"} if row.case else {"row", "regime"}
+        ways = {"row", "model", "host", "chip"} if row.case else {"row", "regime"}
         assert ways <= keys(prediction) <= ways | baselines
         assert prediction.is_model == (row.case is not None)
         for way in ways - {"regime", "model"}:
