@@ -17,6 +17,7 @@ from compiler_stand_in import VERSION, Attempt, calls, compiled_twin, report_tex
 
 from paraedge import flow, models
 from paraedge.archive import read_campaign
+from paraedge.archive.meta import read_meta
 from paraedge.build import CompileOptions, scratch
 from paraedge.core.device import MeasureSettings, Origin, Target
 from paraedge.core.errors import BadCampaign, DeviceBusy, DeviceMissing
@@ -225,6 +226,7 @@ def test_what_failed_to_compile_is_not_tried_again_in_the_same_run(
     probes = {dataclasses.replace(probe, batch=1).spec_id for probe in flow.ROOF_PROBES if probe.precision == "int8"}
     once = CompileOptions().attempts * (2 + len(probes))
     assert len(calls(program)) == once == 18
+    assert read_meta(tmp_path / "out")["roof_errors"] == {}
     again = flow.run_campaign(sweep, folder=tmp_path / "out", devices=devices, retry_failed=True)
     assert (again.failed, len(calls(program))) == (16, once + CompileOptions().attempts * 2)  # the roofs are known
 
