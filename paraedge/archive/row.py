@@ -170,7 +170,7 @@ def _measured_cells(outcome: Measurement, invokes: int) -> dict[str, Cell]:
 def _latency_cells(blocks: Sequence[Block], invokes: int) -> dict[str, Cell]:
     if not blocks:
         raise ValueError("a measurement without blocks")
-    ordered = sorted(block.duration_ns / block.invokes * invokes * 1e-6 for block in blocks)
+    ordered = sorted(block.invoke_ns * invokes * 1e-6 for block in blocks)
     total_ns, total_invokes = sum(b.duration_ns for b in blocks), sum(b.invokes for b in blocks)
     low, high = median_interval(ordered) or (None, None)
     return {

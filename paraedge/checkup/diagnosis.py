@@ -14,15 +14,15 @@ from typing import Literal, TypeAlias
 from paraedge.core.device import DeviceInfo, Origin
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Placement, Prediction
+from paraedge.devices.edgetpu_host import USB2_MBIT_PER_S
 from paraedge.simulate import Hardware, hardware_names, load_hardware, predict
+from paraedge.simulate.shapes import MIB
 
 Evidence: TypeAlias = Literal["seen", "possible", "ruled out"]
 
 FAR = 1.5
 """A measured latency is far from the predicted one beyond this factor, up or down."""
 
-MIB = 1 << 20
-USB2_MBIT_PER_S = 480
 LINK_TERMS = ("weights_ms", "input_ms", "output_ms", "instructions_ms")
 """Terms of a prediction that are transfers over the link."""
 

@@ -58,7 +58,7 @@ def visit_all(
                 name = place.info.id
                 (outcome,) = run.visit(place.driver, place.target, iter([jobs[name]]), settings)
                 if isinstance(outcome, Measurement):
-                    median_ms = statistics.median(block.duration_ns / block.invokes for block in outcome.blocks) / 1e6
+                    median_ms = statistics.median(block.invoke_ns for block in outcome.blocks) / 1e6
                     yield Visited(device=name, round=number, latency_median_ms=median_ms, error=None)
                 else:
                     yield Visited(device=name, round=number, latency_median_ms=None, error=outcome.text())

@@ -90,6 +90,11 @@ class Block:
     invokes: int
     duration_ns: int
 
+    @property
+    def invoke_ns(self) -> float:
+        """Of one invoke."""
+        return self.duration_ns / self.invokes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:

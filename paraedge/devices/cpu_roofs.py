@@ -75,7 +75,7 @@ def _try(session: CpuSession, probes: Sequence[Job], settings: MeasureSettings) 
     for probe in probes:
         outcome = session.sample(probe, quick)
         if isinstance(outcome, Measurement):
-            shortest_ns = min(block.duration_ns / block.invokes for block in outcome.blocks)
+            shortest_ns = min(block.invoke_ns for block in outcome.blocks)
             tries.append(_Try(probe=probe, shortest_ns=shortest_ns))
     return tries
 

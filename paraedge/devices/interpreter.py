@@ -69,7 +69,7 @@ def sustain(
         budget_s = min(window_s, max(for_s - spent_s, settings.block_ms / 1e3))
         window = replace(one_window, time_budget_s=budget_s)
         blocks = time_invokes(model.invoke, window, beat=stage.alive, block_invokes=length).blocks
-        latencies = sorted(block.duration_ns / block.invokes / 1e6 for block in blocks)
+        latencies = sorted(block.invoke_ns / 1e6 for block in blocks)
         yield Window(
             end_s=time.monotonic() - begin,
             invokes=sum(block.invokes for block in blocks),
@@ -89,7 +89,7 @@ def probe_roofs(
         outcome = sample(probe, settings)
         if not isinstance(outcome, Measurement) or probe.spec is None:
             continue
-        shortest_ns.append(min(block.duration_ns / block.invokes for block in outcome.blocks))
+        shortest_ns.append(min(block.invoke_ns for block in outcome.blocks))
         macs = probe.graph.macs if probe.graph else None
         if macs and probe.spec.precision == "int8":
             rates.append((2 * macs / shortest_ns[-1], probe.spec.label()))
@@ -175,7 +175,7 @@ def _median_ns(transfer: Callable[[], object]) -> int:
 
 
 def _warnings(blocks: Sequence[Block]) -> tuple[str, ...]:
-    latencies = [block.duration_ns / block.invokes for block in blocks]
+    latencies = [block.invoke_ns for block in blocks]
     half = len(latencies) // 2
     if half < 5:
         return ()
