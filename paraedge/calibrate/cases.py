@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from paraedge.calibrate.row import Row
 from paraedge.simulate.constants import Hardware
-from paraedge.simulate.placement import Partition, place
+from paraedge.simulate.placement import Subgraph, place
 from paraedge.simulate.regime import regime
 from paraedge.simulate.traffic import weight_fetches
 
@@ -24,6 +24,6 @@ def case_of(row: Row, hosts: Mapping[str, Hardware]) -> str:
     return f"{name}: {layers} layer{'s' * (layers > 1)}, fetched {_fetches(row, partition, hardware)} times"
 
 
-def _fetches(row: Row, partition: Partition, hardware: Hardware) -> int:
+def _fetches(row: Row, partition: Subgraph, hardware: Hardware) -> int:
     tensors, layers = row.graph.tensors, row.graph.layers
     return max(weight_fetches(tensors, layers[index], hardware) for index in partition.streamed)

@@ -13,7 +13,7 @@ from paraedge.calibrate.memory import MemoryFit, MemoryGrid
 from paraedge.calibrate.row import Row
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.counts import COSTS
-from paraedge.simulate.placement import Partition, place
+from paraedge.simulate.placement import Subgraph, place
 from paraedge.simulate.predict import count
 from paraedge.simulate.regime import regime
 from paraedge.simulate.shapes import MIB
@@ -41,7 +41,7 @@ class CountedRows:
         self.latency_ms = np.array([row.latency_ms for row in rows], dtype=float)
         self.hosts = np.array([row.host for row in rows], dtype=str)
         self.grid = MemoryGrid((*rows, *byte_rows), self.bases)
-        self._partitions: dict[tuple[float, float], list[Partition]] = {}
+        self._partitions: dict[tuple[float, float], list[Subgraph]] = {}
         self._amounts: dict[tuple[float, float, float], Amounts] = {}
         self._streamed: dict[tuple[float, float], npt.NDArray[np.float64]] = {}
 
@@ -74,7 +74,7 @@ class CountedRows:
             )
         return self._streamed[key]
 
-    def _count(self, hosts: Mapping[str, Hardware], partitions: Sequence[Partition]) -> Amounts:
+    def _count(self, hosts: Mapping[str, Hardware], partitions: Sequence[Subgraph]) -> Amounts:
         priced, groups = np.zeros((len(self.rows), len(COSTS))), []
         for line, (row, partition) in enumerate(zip(self.rows, partitions, strict=True)):
             counts = count(row.graph, partition, hosts[row.host])

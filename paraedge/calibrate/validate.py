@@ -21,7 +21,7 @@ from paraedge.calibrate.residuals import SUITE, covered_outside, covered_rows
 from paraedge.calibrate.row import Row
 from paraedge.calibrate.score import Score, score
 from paraedge.simulate.hardware import load_hardware
-from paraedge.simulate.placement import Partition, place
+from paraedge.simulate.placement import Subgraph, place
 from paraedge.simulate.predict import predict
 from paraedge.simulate.shapes import MIB
 
@@ -198,7 +198,7 @@ def _agrees(row: Row, counted: CountedRows, memory: MemoryFit) -> bool:
     )
 
 
-def _partition(row: Row, counted: CountedRows, memory: MemoryFit) -> Partition:
+def _partition(row: Row, counted: CountedRows, memory: MemoryFit) -> Subgraph:
     base = counted.bases[row.host]
     return place(row.graph, counted.hardware(row.host, memory, base.stripe_memory_bytes))
 

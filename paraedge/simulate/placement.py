@@ -16,7 +16,7 @@ from paraedge.simulate.traffic import instruction_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Partition:
+class Subgraph:
     """The run of layers on the device: the placement, what crosses its edge, and its instructions' bytes.
 
     cached, streamed: layers with parameters, divided. inputs, outputs: tensor ids that enter and leave. layer_bytes:
@@ -32,7 +32,7 @@ class Partition:
     instruction_bytes: int | None
 
 
-def place(graph: LayerGraph, hardware: Hardware) -> Partition:
+def place(graph: LayerGraph, hardware: Hardware) -> Subgraph:
     """Estimate what the compiler would do: one partition of mappable ops, whole layers cached in topological order.
 
     A layer larger than what is left of the cache is streamed; a later, smaller one may still fit.
@@ -58,7 +58,7 @@ def place(graph: LayerGraph, hardware: Hardware) -> Partition:
         off_chip_bytes=sum(layer_bytes[i] for i in off_chip),
         reasons=reasons,
     )
-    return Partition(
+    return Subgraph(
         placement=placement,
         cached=on_chip,
         streamed=off_chip,

@@ -7,7 +7,7 @@ from paraedge.core.outcome import Prediction
 from paraedge.core.words import grouped
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.counts import Counts, terms_ms
-from paraedge.simulate.placement import Partition, place
+from paraedge.simulate.placement import Subgraph, place
 from paraedge.simulate.regime import outside, regime
 from paraedge.simulate.shapes import MIB, known_bytes
 from paraedge.simulate.steps import UNTIMED_OPS, layer_steps
@@ -49,7 +49,7 @@ def predict(graph: LayerGraph, hardware: Hardware) -> Prediction:
     )
 
 
-def count(graph: LayerGraph, partition: Partition, hardware: Hardware) -> Counts:
+def count(graph: LayerGraph, partition: Subgraph, hardware: Hardware) -> Counts:
     """What one invoke of the partition consists of; of a compiled op, whose inside is not read, only its edges."""
     tensors = graph.tensors
     work: dict[str, float] = {}
@@ -72,7 +72,7 @@ def count(graph: LayerGraph, partition: Partition, hardware: Hardware) -> Counts
     )
 
 
-def untimed(graph: LayerGraph, partition: Partition) -> tuple[str, ...]:
+def untimed(graph: LayerGraph, partition: Subgraph) -> tuple[str, ...]:
     """What the latency leaves out, grouped by op and reason: `op 3 (CAST): why`, or `CAST x4: why` of several."""
     placement = partition.placement
     found = {index: f"on the CPU, {placement.reasons[index]}" for index in placement.on_cpu}
