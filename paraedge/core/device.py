@@ -20,15 +20,23 @@ class Origin(str, enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A device with its options: what a point is measured on. Threads and kernels are None where a device has none."""
+    """A device with its options: what a point is measured on. Threads and kernels are None where a device has none.
+
+    segments: over so many devices of this kind; strategy: how it was cut; inputs: pushed one after another. All three
+    are None for a model that is invoked whole on one device, and strategy is None for one segment.
+    """
 
     device: str
     threads: int | None = None
     kernels: Kernels | None = None
+    segments: int | None = None
+    strategy: str | None = None
+    inputs: int | None = None
 
     def label(self) -> str:
         """For people: `cpu threads=1 kernels=xnnpack`; never parsed."""
-        options = {"threads": self.threads, "kernels": self.kernels}
+        names = ("threads", "kernels", "segments", "strategy", "inputs")
+        options = {name: getattr(self, name) for name in names}
         return " ".join([self.device, *(f"{name}={value}" for name, value in options.items() if value is not None)])
 
 
