@@ -25,6 +25,12 @@ def report(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Where to write. Default: the first campaign's folder."),
     ] = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            "--published", metavar="FILE", help="synthetic_sweeps.csv: its multi-device rows beside our pipelines."
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write report.html and its figures.
@@ -37,7 +43,7 @@ def report(
     read = [read_campaign(folder) for folder in folders]
     from paraedge.report import write_report
 
-    page = write_report(read, out if out is not None else folders[0])
+    page = write_report(read, out if out is not None else folders[0], published=published)
     if json:
         figures = sorted(path for path in (page.parent / "figures").glob("*") if path.suffix in {".svg", ".png"})
         emit_json({"report": page, "campaigns": folders, "figures": figures})

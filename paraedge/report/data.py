@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from paraedge.analyze.pipelines import pipeline_rows
 from paraedge.analyze.points import parameter_columns, points, target_labels
 from paraedge.analyze.table import good
 from paraedge.archive import Campaign
@@ -46,10 +47,15 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportData:
-    """`points`: as `analyze.points` gives them, with the columns `campaign`, `target` and `series` (a Series' key)."""
+    """`points`: as `analyze.points` gives them, with the columns `campaign`, `target` and `series` (a Series' key).
+
+    pipelines: the same of runs over devices, which are no `points`. published: of `analyze.published`; empty without.
+    """
 
     campaigns: tuple[Campaign, ...]
     points: pd.DataFrame
+    pipelines: pd.DataFrame
+    published: pd.DataFrame
     series: tuple[Series, ...]
     families: tuple[str, ...]
 
@@ -83,7 +89,7 @@ class ReportData:
         return tuple(series for series in self.series if series.simulated)
 
 
-def gather(campaigns: Sequence[Campaign]) -> ReportData:
+def gather(campaigns: Sequence[Campaign], published: pd.DataFrame | None = None) -> ReportData:
     """The points of all campaigns, each with its series; campaigns without rows count nothing."""
     tables: list[pd.DataFrame] = []
     for place, campaign in enumerate(campaigns):
@@ -98,11 +104,15 @@ def gather(campaigns: Sequence[Campaign]) -> ReportData:
     together = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(ESSENTIAL))
     columns = list(dict.fromkeys(name for table in tables for name in table.columns))
     together = together.reindex(columns=list(dict.fromkeys([*columns, *ESSENTIAL])))
+    over_devices = pipeline_rows(together)
+    plain = together.drop(index=over_devices.index).reset_index(drop=True)
     return ReportData(
         campaigns=tuple(campaigns),
-        points=together,
-        series=_series(together, campaigns),
-        families=_families(together),
+        points=plain,
+        pipelines=over_devices.reset_index(drop=True),
+        published=pd.DataFrame() if published is None else published,
+        series=_series(plain, campaigns),
+        families=_families(plain),
     )
 
 

@@ -11,6 +11,7 @@ import jinja2
 import matplotlib
 
 import paraedge
+from paraedge.analyze.published import published_speedups
 from paraedge.archive import Campaign
 from paraedge.core.errors import BadInput
 from paraedge.report import style
@@ -52,20 +53,22 @@ class Page:
     sections: tuple[ShownSection, ...]
 
 
-def write_report(campaigns: Sequence[Campaign], out: Path) -> Path:
+def write_report(campaigns: Sequence[Campaign], out: Path, *, published: Path | None = None) -> Path:
     """Write `out`/report.html and `out`/figures/, and return the page's path.
 
-    A campaign without rows, or with nothing but failures, gets a page that says so. Raises BadInput for no campaign and
-    for an `out` that can't be a folder.
+    A campaign without rows, or with nothing but failures, gets a page that says so. published: the file, or its folder,
+    whose multi-device rows are drawn beside pipelines (`analyze.published`). Raises BadInput for no campaign, for an
+    `out` that can't be a folder, and for published rows that can't be read.
     """
     if not campaigns:
         raise BadInput("a report needs at least one campaign; give its folder")
+    beside = None if published is None else published_speedups(published)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{out} can't be a folder for the report: {error.strerror}") from None
     with matplotlib.rc_context(style.settings()):
-        data = gather(campaigns)
+        data = gather(campaigns, beside)
         shown = _save(sections(data), out)
     page = Page(
         title=_title(data),

@@ -119,9 +119,23 @@ def failures(data: ReportData) -> list[tuple[Series, pd.Series]]:
 
 def failures_table(data: ReportData) -> Table:
     """Every point without a result, its reason in words; all of them, however many."""
-    rows = tuple(
-        (series.label, series.origin, str(row["family"]), point_text(data, row), reason(row["error"]))
-        for series, row in failures(data)
+    bad = data.pipelines[data.pipelines["status"] != "ok"]
+    names = data.parameters(data.pipelines)
+    rows = (
+        *(
+            (series.label, series.origin, str(row["family"]), point_text(data, row), reason(row["error"]))
+            for series, row in failures(data)
+        ),
+        *(
+            (
+                str(row["target"]),
+                str(row["origin"]),
+                str(row["family"]),
+                parameter_text(row, names),
+                reason(row["error"]),
+            )
+            for _, row in bad.iterrows()
+        ),
     )
     columns = (
         Column(title="device"), Column(title="origin", badge=True), Column(title="family"), Column(title="point"),

@@ -8,6 +8,7 @@ from paraedge.report.data import ReportData
 from paraedge.report.sections.heatmaps import heatmap_section
 from paraedge.report.sections.latency import latency_section
 from paraedge.report.sections.listings import failures_section, points_section, rounds_section
+from paraedge.report.sections.pipelines import pipelines_section
 from paraedge.report.sections.roofline import roofline_section, under_roofs
 from paraedge.report.sections.section import Section, fastest_base
 from paraedge.report.sections.speedup import speedup_section
@@ -17,9 +18,14 @@ __all__ = ["Section", "fastest_base", "regression_fits", "sections", "under_roof
 
 
 def sections(data: ReportData) -> list[Section]:
-    """All sections in order; each is there in every report, if only to say what it lacks."""
+    """All sections in order; each is there in every report of single devices, if only to say what it lacks.
+
+    Runs over several devices have one of their own; a report of nothing else leaves out what they can't fill.
+    """
     makers: tuple[Callable[[ReportData], Section], ...] = (
         latency_section, speedup_section, roofline_section, heatmap_section, weights_section, rounds_section,
-        failures_section, points_section,
     )  # fmt: skip
-    return [make(data) for make in makers]
+    several = pipelines_section(data)
+    single = [make(data) for make in makers] if several is None or len(data.points) else []
+    found = [*([several] if several else []), *single, failures_section(data)]
+    return [*found, points_section(data)] if single else found

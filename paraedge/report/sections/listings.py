@@ -40,12 +40,12 @@ def failures_section(data: ReportData) -> Section:
     """Every point without a result."""
     table = tables.failures_table(data)
     lost = tables.lost_rounds_table(data)
+    count = len(data.points) + len(data.pipelines)
     if not table.rows:
-        texts: tuple[str, ...] = ("Every point has a result.",) if len(data.points) else ("There are no points.",)
+        texts: tuple[str, ...] = ("Every point has a result.",) if count else ("There are no points.",)
     else:
         texts = (
-            f"{len(table.rows)} of {len(data.points)} points have no result. Each is a hole in the figures above; "
-            "this is why:",
+            f"{len(table.rows)} of {count} points have no result. Each is a hole in the figures above; this is why:",
         )
     shown = tuple(one for one in (table, lost) if one.rows)
     return Section(id="failures", short="Failures", title="Points without a result", texts=texts, tables=shown)

@@ -1,0 +1,234 @@
+"""Pipelines and data parallel runs: speed-up over the fewest devices, how many pay, and which of both is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from paraedge.analyze.pipelines import DATA, count_of, data_or_pipeline, over_fewest
+from paraedge.analyze.points import parameter_columns
+from paraedge.report.canvas import Panel
+from paraedge.report.data import ReportData, joined
+from paraedge.report.figures import pipelines as figures
+from paraedge.report.sections.section import Section
+from paraedge.report.tables import Column, Table, cell, cut, parameter_text
+
+MIB = 2**20
+MOST_MODELS = 3
+"""So many models of a group get a figure of their own against the number of devices."""
+FEW_VALUES = 4
+"""A parameter with at most so many values splits a family into groups; the one with the most is the size."""
+FEWEST_SIZES = 5
+"""Models that a figure against size needs."""
+STREAMS = "super-linear: a segment's parameters come on chip that the whole model streams"
+
+QUOTED = (
+    "Quoted from EdgePipe (arXiv 2110.14895), not reproduced here: 10.59 and 11.88 times as fast on 16 devices, 3.93 "
+    "times over 4 nodes, up to 4.16 times PipeDream's split. That paper doesn't give its layer times, memory, links or "
+    "micro-batch, so the clusters here vary them."
+)
+
+
+def pipelines_section(data: ReportData) -> Section | None:
+    """None where the campaigns have no pipeline."""
+    if data.pipelines.empty:
+        return None
+    table = over_fewest(data.pipelines)
+    failed = int((data.pipelines["status"] != "ok").sum())
+    holes = (
+        (f"{failed} of {len(data.pipelines)} runs have no result; the reasons are under Failures.",) if failed else ()
+    )
+    if table.empty:
+        return _section((), (), (), ("No run over devices has a result.",))
+    panels = [*_against_size(data, table), *_against_devices(table)]
+    both = with_origin(data_or_pipeline(data.pipelines), table)
+    panels += _data_panels(both)
+    texts = [_reading(table), *_superlinear(table), *_data_text(both)]
+    if table["device"].astype(str).str.startswith("cluster:").any():
+        texts.append(QUOTED)
+    return _section(tuple(texts), tuple(panels), (_best_table(table), _gap_table(table)), holes)
+
+
+def _section(
+    texts: tuple[str, ...], panels: tuple[Panel, ...], tables: tuple[Table, ...], holes: tuple[str, ...]
+) -> Section:
+    return Section(
+        id="pipelines", short="Several devices", title="Several devices", texts=texts, panels=panels, tables=tables,
+        holes=holes,
+    )  # fmt: skip
+
+
+def _reading(table: pd.DataFrame) -> str:
+    simulated = (table["origin"] == "simulated").all()
+    return (
+        "The time of one input (wall time of a whole run by its inputs, filling and draining included) on one device, "
+        "or on the fewest that hold the model, by that on several."
+        + (
+            " All of it is simulated: a discrete-event model of the pipeline on predicted stage times."
+            if simulated
+            else ""
+        )
+    )
+
+
+def _superlinear(table: pd.DataFrame) -> Iterator[str]:
+    """Where more devices give more than as many times the speed; no Amdahl fraction is made of it."""
+    over = table[table["is_superlinear"] & (table["segments"].astype(float) > table["base_segments"])]
+    if len(over):
+        best = over.iloc[int(over["share"].to_numpy(dtype=float).argmax())]
+        yield (
+            f"{len(over)} of {len(table)} runs are faster than as many times as there are more devices ({STREAMS}); "
+            f"the most is {cell(best['speedup'], 3)} times on {count_of(best['segments'])} devices at "
+            f"{cell(best['weight_bytes'] / MIB, 3)} MiB of weights. That is memory, not parallel work, so no serial "
+            "share is derived from it."
+        )
+
+
+def with_origin(both: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons with the origin of their device."""
+    origin = table.drop_duplicates("device").set_index("device")["origin"]
+    return both.assign(origin=both["device"].map(origin))
+
+
+def _data_text(both: pd.DataFrame) -> Iterator[str]:
+    """When whole models side by side are better and when a cut is: by size, over all families."""
+    for (device, inputs), mine in both.groupby(["device", "inputs"], sort=False):
+        parts = []
+        for name in ("data", "pipeline"):
+            won = mine[mine["winner"] == name]["weight_bytes"].astype(float) / MIB
+            if len(won):
+                what = "whole models side by side (data parallel)" if name == DATA else "a pipeline"
+                parts.append(
+                    f"{what} in {len(won)} of {len(mine)} comparisons, models of {cell(won.min(), 3)} to "
+                    f"{cell(won.max(), 3)} MiB (median {cell(won.median(), 3)})"
+                )
+        if parts:
+            yield f"On {device} with {_inputs(inputs)} the faster is {joined(parts)}."
+
+
+def groups(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Runs of one family and device whose models differ in size only: title and rows."""
+    for (family, device), mine in table.groupby(["family", "device"], sort=False):
+        counts = {name: mine[name].nunique() for name in parameter_columns(mine) if mine[name].nunique() > 1}
+        size = max(counts, key=lambda name: counts[name], default=None)
+        splits = [name for name, count in counts.items() if name != size and count <= FEW_VALUES]
+        parts = mine.groupby(splits, sort=False) if splits else [((), mine)]
+        for values, part in parts:
+            named = " ".join(f"{name}={cell(value)}" for name, value in zip(splits, values, strict=True))
+            yield " ".join(word for word in (str(family), named, f"on {device}") if word), part
+
+
+def _order(table: pd.DataFrame) -> list[str]:
+    return [str(name) for name in table["strategy"].dropna().unique()]
+
+
+def _against_size(data: ReportData, table: pd.DataFrame) -> Iterator[Panel]:
+    """For most inputs every number of devices; for fewer inputs two devices, which published rows have."""
+    strategies = _order(table)
+    for title, group in groups(table):
+        several = group[group["strategy"].notna()]
+        if several["weight_bytes"].nunique() < FEWEST_SIZES:
+            continue
+        most = several["inputs"].max()
+        for (segments, inputs), mine in several.groupby(["segments", "inputs"]):
+            if inputs == most or segments == 2:
+                yield figures.against_size(
+                    mine,
+                    f"{title}, {count_of(segments)} devices, {_inputs(inputs)}",
+                    f"pipelines-{title}-{count_of(segments)}-devices-{count_of(inputs)}-inputs",
+                    strategies,
+                    published(data.published, mine),
+                )
+
+
+def published(rows: pd.DataFrame, mine: pd.DataFrame) -> pd.DataFrame:
+    """Published rows of the same family, devices and inputs; on convolutions, of the same input channels (8)."""
+    if rows.empty or ("channel" in mine.columns and mine["channel"].notna().any() and (mine["channel"] != 8).any()):
+        return rows.iloc[:0]
+    first = mine.iloc[0]
+    same = (rows["family"] == first["family"]) & (rows["segments"] == first["segments"])
+    found: pd.DataFrame = rows[same & (rows["inputs"] == first["inputs"])]
+    return found
+
+
+def _against_devices(table: pd.DataFrame) -> Iterator[Panel]:
+    """A few models of each group, the smallest, a middle one and the largest, at most inputs."""
+    strategies = _order(table)
+    for title, group in groups(table):
+        mine = group[group["inputs"] == group["inputs"].max()]
+        if mine["segments"].nunique() < 3:
+            continue
+        order = mine.drop_duplicates("spec_id").sort_values("weight_bytes")
+        chosen = sorted({0, len(order) // 2, len(order) - 1})[:MOST_MODELS]
+        for _, model in order.iloc[chosen].iterrows():
+            rows = mine[mine["spec_id"] == model["spec_id"]]
+            if rows["strategy"].notna().any():
+                name = str(model.get("model") or "") if isinstance(model.get("model"), str) else ""
+                size = f"{cell(model['weight_bytes'] / MIB, 3)} MiB"
+                whole = f"{name or title}, {size}, {_inputs(mine['inputs'].max())}" + (
+                    f" on {model['device']}" if name else ""
+                )
+                yield figures.against_devices(rows, whole, f"devices-{title}-{model['spec_id']}", strategies)
+
+
+def _data_panels(both: pd.DataFrame) -> Iterator[Panel]:
+    for (family, device), group in both.groupby(["family", "device"], sort=False):
+        mine = group[group["inputs"] == group["inputs"].max()]
+        if mine["weight_bytes"].nunique() >= FEWEST_SIZES:
+            title = f"{family} on {device}, {_inputs(mine['inputs'].iloc[0])}"
+            yield figures.data_against_pipeline(mine, title, f"data-or-pipeline-{family}-{device}")
+
+
+def _inputs(count: object) -> str:
+    number = count_of(count)
+    return f"{number} input{'' if number == 1 else 's'}"
+
+
+def _best_table(table: pd.DataFrame) -> Table:
+    """The best strategy of every model and number of devices, at most inputs."""
+    most = table[table["inputs"] == table["inputs"].max()]
+    best = most.sort_values("latency_median_ms", kind="stable").drop_duplicates(["spec_id", "device", "segments"])
+    best = best.sort_values(["device", "family", "weight_bytes", "segments"], kind="stable")
+    names = [name for name in parameter_columns(best) if best[name].nunique() > 1]
+    rows = [
+        (
+            str(row["device"]), str(row["origin"]), f"{row['family']} {parameter_text(row, names)}",
+            cell(row["weight_bytes"] / MIB, 3), cell(row["segments"]), cell(row["strategy"]), cell(row.get("cuts")),
+            cell(row["latency_median_ms"]), cell(row["throughput_per_s"], 3), cell(row["speedup"], 3),
+            "yes, memory" if row["is_superlinear"] and row["speedup"] > 1 else "",
+        )
+        for _, row in best.iterrows()
+    ]  # fmt: skip
+    shown, note = cut(rows)
+    columns = (
+        Column(title="device"), Column(title="origin", badge=True), Column(title="model"),
+        Column(title="weights", unit="MiB", number=True), Column(title="devices", number=True),
+        Column(title="best strategy"), Column(title="cuts"), Column(title="time", unit="ms an input", number=True),
+        Column(title="throughput", unit="inputs/s", number=True), Column(title="speed-up", unit="times", number=True),
+        Column(title="super-linear"),
+    )  # fmt: skip
+    title = f"The best of each model, {_inputs(most['inputs'].iloc[0])}"
+    return Table(title=title, columns=columns, rows=shown, note=note, collapsed=len(shown) > 40)
+
+
+def _gap_table(table: pd.DataFrame) -> Table:
+    """How far each strategy is from the proven bound, over all models."""
+    several = table[table["strategy"].notna() & table["gap"].notna()]
+    rows = []
+    for (device, strategy, segments), mine in several.groupby(["device", "strategy", "segments"], sort=False):
+        gap = 100 * mine.drop_duplicates("spec_id")["gap"].astype(float)
+        rows.append(
+            (
+                str(device), str(strategy), cell(segments), cell(len(gap)), f"{gap.median():.1f}",
+                f"{gap.quantile(0.9):.1f}", f"{gap.max():.1f}", f"{100 * float((gap < 1e-6).mean()):.0f}",
+            )
+        )  # fmt: skip
+    columns = (
+        Column(title="device"), Column(title="strategy"), Column(title="devices", number=True),
+        Column(title="models", number=True), Column(title="gap, median", unit="%", number=True),
+        Column(title="90th percentile", unit="%", number=True), Column(title="most", unit="%", number=True),
+        Column(title="optimal", unit="% of models", number=True),
+    )  # fmt: skip
+    note = "Of the bottleneck, above the best contiguous split over at most as many devices under the same cost model."
+    return Table(title="Distance from the proven bound", columns=columns, rows=tuple(rows), note=note)
