@@ -15,9 +15,12 @@ SAME = ("spec_id", "device", "threads", "kernels", "inputs")
 """Columns in which runs agree that differ only in how many devices they had and how they were cut."""
 
 MARGIN = 0.02
-"""Data parallel and a pipeline within this share of each other are called even."""
+"""Times within this share of each other are called even."""
 
-Winner: TypeAlias = Literal["data", "pipeline", "even"]
+Winner: TypeAlias = Literal["one", "data", "pipeline", "even"]
+
+VERDICT = ("family", "weight_bytes", "strategy", "data_ms", "pipeline_ms", "one_ms", "ratio", "winner")
+"""Columns of `data_or_pipeline` behind its keys."""
 
 
 def pipeline_rows(points: pd.DataFrame) -> pd.DataFrame:
@@ -53,32 +56,40 @@ def over_fewest(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def data_or_pipeline(points: pd.DataFrame) -> pd.DataFrame:
-    """Where both ran: one row a model, device, number of inputs and of devices.
+    """Whole models on several devices against the best cut over as many: one row a model, inputs and devices.
 
-    Columns: those of SAME, `segments`, `family`, `weight_bytes`, `data_ms` and `pipeline_ms` (the best cut's),
-    `strategy` (that cut's), `ratio` (data_ms by pipeline_ms) and `winner`.
+    Columns: those of SAME, `segments`, `family`, `weight_bytes`, `data_ms`, `pipeline_ms` (of the best cut that uses
+    two devices or more), `strategy` (that cut's), `one_ms` (one device alone, NaN where that has no result), `ratio`
+    (data_ms by pipeline_ms) and `winner`. Only where both ran.
     """
     fine = good(pipeline_rows(points))
-    several = fine[fine["strategy"].notna()] if len(fine) else fine
-    keys = [name for name in (*SAME, "segments") if name in several.columns]
-    if several.empty:
-        return pd.DataFrame(
-            columns=[*keys, "family", "weight_bytes", "data_ms", "pipeline_ms", "strategy", "ratio", "winner"]
-        )
-    is_data = several["strategy"] == DATA
-    data = several[is_data][[*keys, "latency_median_ms"]].rename(columns={"latency_median_ms": "data_ms"})
-    cuts = several[~is_data].sort_values("latency_median_ms", kind="stable").drop_duplicates(keys)
+    keys = [name for name in (*SAME, "segments") if name in fine.columns]
+    if fine.empty:
+        return pd.DataFrame(columns=[*keys, *VERDICT])
+    is_data = fine["strategy"] == DATA
+    is_cut = fine["strategy"].notna() & ~is_data
+    if "devices_used" in fine.columns:  # a cut may leave all devices but one unused
+        is_cut &= fine["devices_used"].fillna(2) > 1
+    data = fine[is_data][[*keys, "latency_median_ms"]].rename(columns={"latency_median_ms": "data_ms"})
+    cuts = fine[is_cut].sort_values("latency_median_ms", kind="stable").drop_duplicates(keys)
     cuts = cuts[[*keys, "family", "weight_bytes", "strategy", "latency_median_ms"]]
     both = data.merge(cuts.rename(columns={"latency_median_ms": "pipeline_ms"}), on=keys)
+    alone = fine[fine["segments"] == 1].drop_duplicates(keys[:-1])[[*keys[:-1], "latency_median_ms"]]
+    both = both.merge(alone.rename(columns={"latency_median_ms": "one_ms"}), on=keys[:-1], how="left")
     both["ratio"] = both["data_ms"].astype(float) / both["pipeline_ms"].astype(float)
-    return both.assign(winner=both["ratio"].map(winner)).reset_index(drop=True)
+    times = both[["one_ms", "data_ms", "pipeline_ms"]].astype(float)
+    both["winner"] = [winner(*row) for row in times.itertuples(index=False, name=None)]
+    return both.reset_index(drop=True)
 
 
-def winner(ratio: float) -> Winner:
-    """Of data parallel's time by the pipeline's."""
-    if abs(ratio - 1) <= MARGIN:
+def winner(one_ms: float, data_ms: float, pipeline_ms: float) -> Winner:
+    """The fastest; more devices must gain more than the margin over one, and one of both over the other."""
+    best = min(data_ms, pipeline_ms)
+    if one_ms <= best * (1 + MARGIN):
+        return "one"
+    if max(data_ms, pipeline_ms) <= best * (1 + MARGIN):
         return "even"
-    return "data" if ratio < 1 else "pipeline"
+    return "data" if data_ms < pipeline_ms else "pipeline"
 
 
 def count_of(value: object) -> int:

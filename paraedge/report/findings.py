@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from paraedge.analyze.findings import findings
+from paraedge.analyze.pipelines import MARGIN, over_fewest
 from paraedge.analyze.roofline import roofline
 from paraedge.analyze.speedup import SpeedupResult, speedup
+from paraedge.core.device import Origin
 from paraedge.core.errors import BadInput
 from paraedge.report.data import ReportData, Series, joined
 from paraedge.report.figures.latency import smallest_batch
@@ -22,9 +24,9 @@ MIB = 2**20
 def headlines(data: ReportData) -> list[str]:
     """Sentences in order of interest, one a topic; none where no point has a result."""
     makers: tuple[Callable[[ReportData], Iterator[str]], ...] = (
-        speedups, peaks, cliffs, weightiest, noise, implausible, failed,
+        several_devices, speedups, peaks, cliffs, weightiest, noise, implausible, failed,
     )  # fmt: skip
-    if not (data.points["status"] == "ok").any():
+    if not any((table["status"] == "ok").any() for table in (data.pipelines, data.points)):
         return []
     return [sentence for make in makers for sentence in make(data)]
 
@@ -43,6 +45,24 @@ def details(data: ReportData) -> list[str]:
             name = f"{table['campaign'].iloc[0]}: " if len(data.campaigns) > 1 else ""
             found += [name + sentence for sentence in findings(table, result)]
     return found
+
+
+def several_devices(data: ReportData) -> Iterator[str]:
+    """What several devices gave at most, and where one was better, by device."""
+    table = over_fewest(data.pipelines)
+    more = table[table["segments"].astype(float) > table["base_segments"]]
+    for device, mine in more.groupby("device", sort=False):
+        best = mine.iloc[int(mine["speedup"].to_numpy(dtype=float).argmax())]
+        least = best["base_segments"]
+        models = mine.groupby("spec_id")["speedup"].max()
+        yield (
+            f"{'By simulation, ' if best['origin'] == Origin.SIMULATED.value else ''}{int(best['segments'])} devices "
+            f"({device}, {best['strategy']}) give up to {cell(best['speedup'], 3)} times the throughput of "
+            f"{'one' if least == 1 else f'the {int(least)} that hold it'}"
+            f"{', more than as many: its parameters come on chip' if best['is_superlinear'] else ''} "
+            f"({best['family']}, {cell(best['weight_bytes'] / MIB, 3)} MiB of weights); more devices make no more than "
+            f"{100 * MARGIN:.0f} % faster in {int((models <= 1 + MARGIN).sum())} of {len(models)} models."
+        )
 
 
 def speedups(data: ReportData) -> Iterator[str]:
@@ -176,10 +196,11 @@ def _flagged(data: ReportData, series: Series) -> int:
 
 def failed(data: ReportData) -> Iterator[str]:
     """How many points have no result, and the reason most of them give."""
-    bad = data.points[data.points["status"] != "ok"]
+    together = pd.concat([data.points, data.pipelines])[["status", "error"]]
+    bad = together[together["status"] != "ok"]
     if len(bad):
         kinds = bad["error"].fillna("unknown").astype(str).str.split(":").str[:2].str.join(":").value_counts()
         kind, count = str(kinds.index[0]).strip(), int(kinds.iloc[0])
         share = f"{count} of them by {kind}" if count < len(bad) else f"by {kind}"
         verb = "has" if len(bad) == 1 else "have"
-        yield f"{len(bad)} of {len(data.points)} points {verb} no result, {share}; each is listed under Failures."
+        yield f"{len(bad)} of {len(together)} points {verb} no result, {share}; each is listed under Failures."

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import jinja2
 import matplotlib
+import pandas as pd
 
 import paraedge
 from paraedge.analyze.published import published_speedups
 from paraedge.archive import Campaign
+from paraedge.core.device import Origin
 from paraedge.core.errors import BadInput
 from paraedge.report import style
 from paraedge.report.canvas import Panel, Picture, save
@@ -121,15 +123,17 @@ def _title(data: ReportData) -> str:
 
 
 def _lead(data: ReportData) -> str:
-    models = data.points["spec_id"].nunique()
+    models = pd.concat([data.points["spec_id"], data.pipelines["spec_id"]]).nunique()
+    families = list(dict.fromkeys([*data.families, *map(str, data.pipelines["family"].unique())]))
     parts = (
-        [f"{models} generated model{'' if models == 1 else 's'} of {joined(data.families)}"]
-        if models
-        else ["No points yet"]
+        [f"{models} generated model{'' if models == 1 else 's'} of {joined(families)}"] if models else ["No points yet"]
     )
     for kind, series in (("measured", data.measured), ("simulated", data.simulated)):
         if series:
             parts.append(f"{kind} on {joined([one.label for one in series])}")
+    for origin, runs in data.pipelines.groupby("origin", sort=False):
+        most, names = int(runs["segments"].max()), joined([str(name) for name in runs["device"].unique()])
+        parts.append(f"{origin} over up to {most} devices ({names})")
     machine = dict(environment_facts(section(data.campaigns[0].meta, "environment"))).get("Processor")
     text = ", ".join(parts)
     if machine and data.measured:
@@ -139,11 +143,12 @@ def _lead(data: ReportData) -> str:
 
 def _warnings(data: ReportData) -> list[str]:
     found = []
-    if data.simulated and data.measured:
+    origins = {*data.points["origin"].dropna(), *data.pipelines["origin"].dropna()}
+    if len(origins) > 1:
         found.append(
             "Simulated figures come from a performance model with its own errors, not from a device. "
             "They are drawn hollow and named simulated wherever they appear."
         )
-    elif data.simulated:
+    elif origins == {Origin.SIMULATED.value}:
         found.append("Nothing here was measured: every figure comes from a performance model.")
     return found

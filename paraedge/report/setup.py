@@ -37,7 +37,7 @@ def setup(data: ReportData, place: int) -> Setup:
     ]
     sections = {
         "environment": environment,
-        "roofs": campaign.meta.get("roofs"),
+        **({"roofs": campaign.meta.get("roofs")} if mine else {}),
         "devices": campaign.meta.get("devices"),
     }
     lacks = [name for name, found in sections.items() if not found]
@@ -126,11 +126,11 @@ PLAIN_NAMES = ("summary", "platform", "machine")
 
 
 def _points(data: ReportData, name: str) -> str:
-    table = data.points[data.points["campaign"] == name]
-    counts = table.drop_duplicates("spec_id")["family"].value_counts()
-    families = ", ".join(
-        f"{family} {count}" for family, count in counts.reindex(data.families).dropna().astype(int).items()
-    )
+    together = pd.concat([data.points, data.pipelines])[["campaign", "spec_id", "family"]]
+    table = together[together["campaign"] == name].drop_duplicates("spec_id")
+    counts = table.groupby("family", sort=False).size()
+    order = [*data.families, *(family for family in counts.index if family not in data.families)]
+    families = ", ".join(f"{family} {count}" for family, count in counts.reindex(order).dropna().astype(int).items())
     models = "model" if int(counts.sum()) == 1 else "models"
     return f"{int(counts.sum())} {models} ({families})" if len(counts) else "none"
 
@@ -161,6 +161,19 @@ def _devices(data: ReportData, campaign: Campaign, series: list[Series]) -> Tabl
                 cell(int((table["status"] == "ok").sum())),
                 cell(int((table["status"] != "ok").sum())),
                 cell(rounds) if not pd.isna(rounds) else "",
+            )
+        )
+    mine = data.pipelines[data.pipelines["campaign"] == campaign_name(data.campaigns, data.campaigns.index(campaign))]
+    for (device, origin), table in mine.groupby(["device", "origin"], sort=False):
+        info = infos.get(str(device)) or {}
+        rows.append(
+            (
+                f"{device}, {int(table['segments'].min())} to {int(table['segments'].max())} of them",
+                str(origin),
+                _describe(info if isinstance(info, dict) else {}),
+                cell(int((table["status"] == "ok").sum())),
+                cell(int((table["status"] != "ok").sum())),
+                cell(table["n_rounds"].max()),
             )
         )
     columns = (

@@ -53,9 +53,22 @@ def test_data_parallel_is_compared_with_the_best_cut_over_as_many() -> None:
     assert row["winner"] == "pipeline"
 
 
-@pytest.mark.parametrize(("ratio", "name"), [(0.5, "data"), (0.99, "even"), (1.01, "even"), (1.5, "pipeline")])
-def test_near_is_even(ratio: float, name: str) -> None:
-    assert winner(ratio) == name
+def test_a_cut_that_uses_one_device_is_no_pipeline() -> None:
+    used = POINTS.assign(devices_used=POINTS["strategy"].map({"optimal": 1}).fillna(POINTS["segments"].astype(float)))
+    (row,) = data_or_pipeline(used).to_dict(orient="records")
+    assert (row["pipeline_ms"], row["strategy"], row["one_ms"], row["winner"]) == (5.0, "params", 8.0, "data")
+
+
+@pytest.mark.parametrize(
+    ("times", "name"),
+    [((8, 4, 2), "pipeline"), ((8, 2, 4), "data"), ((8, 2.02, 2), "even"), ((2.01, 4, 2), "one"), ((1, 4, 2), "one")],
+)
+def test_the_winner_is_faster_by_more_than_the_margin(times: tuple[float, float, float], name: str) -> None:
+    assert winner(*times) == name
+
+
+def test_where_one_device_has_no_result_it_does_not_win() -> None:
+    assert winner(float("nan"), 3.0, 2.0) == "pipeline"
 
 
 def test_tables_without_rows_have_the_columns() -> None:

@@ -11,7 +11,6 @@ from matplotlib.lines import Line2D
 
 from paraedge.report import style
 from paraedge.report.canvas import Panel
-from paraedge.report.figures.latency import binned
 
 MIB = 2**20
 PUBLISHED_SHAPES = {"params": "x", "profiled": "+"}
@@ -40,8 +39,9 @@ def against_size(
         mine = table[table["strategy"] == strategy]
         if len(mine):
             colour, shape = strategy_style(strategy, strategies)
+            mine = mine.sort_values("weight_bytes")
             size, ratio = mine["weight_bytes"].to_numpy(dtype=float) / MIB, mine["speedup"].to_numpy(dtype=float)
-            axes.plot(*binned(size, ratio), color=colour, linewidth=1.1, alpha=0.6)
+            axes.plot(size, ratio, color=colour, linewidth=0.9, alpha=0.6)
             style.marker(axes, size, ratio, colour=colour, shape=shape, hollow=hollow, size=3.6)
             entries.append((strategy, colour, shape, hollow))
     lines = [_published(axes, published, strategy) for strategy in PUBLISHED_SHAPES]
@@ -79,8 +79,8 @@ def against_devices(table: pd.DataFrame, title: str, stem: str, strategies: Sequ
     style.key(figure, entries)
     best = table.iloc[int(table["speedup"].to_numpy(dtype=float).argmax())]
     text = (
-        f"{title}: at best {style.plain(best['speedup'])} times {_devices(table)}, on {int(best['segments'])} devices "
-        f"by {best['strategy']}. The dotted line is as many times as there are more devices."
+        f"{title}: at best {style.plain(best['speedup'])} times {_devices(table)}, on "
+        f"{int(best['segments'])} devices{_by(best)}. The dotted line is as many times as there are more devices."
     )
     return Panel(name=stem, text=text, figure=figure)
 
@@ -92,21 +92,21 @@ def data_against_pipeline(table: pd.DataFrame, title: str, stem: str) -> Panel:
     """
     figure, axes = style.panel(title, "weights (MiB)", "pipeline's throughput by data parallel's")
     entries = []
-    for place, (segments, mine) in enumerate(table.groupby("segments")):
+    for place, (segments, mine) in enumerate(table.sort_values("weight_bytes").groupby("segments")):
         colour, shape = style.device_style(place)
+        hollow = bool((mine["origin"] == "simulated").all())
         size, ratio = mine["weight_bytes"].to_numpy(dtype=float) / MIB, mine["ratio"].to_numpy(dtype=float)
-        axes.plot(*binned(size, ratio), color=colour, linewidth=1.1, alpha=0.6)
-        style.marker(
-            axes, size, ratio, colour=colour, shape=shape, hollow=bool((mine["origin"] == "simulated").all()), size=3.6
-        )
-        entries.append((f"{segments} devices", colour, shape, bool((mine["origin"] == "simulated").all())))
+        axes.plot(size, ratio, color=colour, linewidth=0.9, alpha=0.6)
+        style.marker(axes, size, ratio, colour=colour, shape=shape, hollow=hollow, size=3.6)
+        entries.append((f"{segments} devices", colour, shape, hollow))
     _frame(axes, None)
     style.log_axis(axes, "x")
     style.key(figure, entries)
-    share = float((table["winner"] == "pipeline").mean())
+    share = float((table["ratio"].astype(float) > 1).mean())
     text = (
-        f"{title}: above the dashed line the pipeline is faster, below it whole models side by side. The pipeline "
-        f"is the faster of the two in {100 * share:.0f} % of {len(table)} comparisons."
+        f"{title}: above the dashed line the best cut is faster, below it whole models side by side. The cut is the "
+        f"faster of the two in {100 * share:.0f} % of {len(table)} comparisons; the text above says whether one device "
+        "alone beats both."
     )
     return Panel(name=stem, text=text, figure=figure)
 
@@ -130,6 +130,10 @@ def _frame(axes: Axes, linear: float | None) -> None:
     axes.axhline(1, color=style.MUTED, linewidth=1.2, linestyle="--", zorder=1)
     if linear is not None and np.isfinite(linear):
         axes.axhline(linear, color=style.MUTED, linewidth=1.1, linestyle=":", zorder=1)
+
+
+def _by(row: pd.Series) -> str:
+    return f" by {row['strategy']}" if isinstance(row["strategy"], str) else ""
 
 
 def _devices(table: pd.DataFrame) -> str:

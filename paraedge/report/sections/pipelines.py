@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from paraedge.analyze.pipelines import DATA, count_of, data_or_pipeline, over_fewest
+from paraedge.analyze.pipelines import count_of, data_or_pipeline, over_fewest
 from paraedge.analyze.points import parameter_columns
 from paraedge.report.canvas import Panel
 from paraedge.report.data import ReportData, joined
@@ -91,24 +91,32 @@ def with_origin(both: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return both.assign(origin=both["device"].map(origin))
 
 
+WINNERS = {
+    "one": "one device alone",
+    "data": "whole models side by side (data parallel)",
+    "pipeline": "a pipeline",
+    "even": "neither, both being even,",
+}
+
+
 def _data_text(both: pd.DataFrame) -> Iterator[str]:
-    """When whole models side by side are better and when a cut is: by size, over all families."""
-    for (device, inputs), mine in both.groupby(["device", "inputs"], sort=False):
+    """When whole models side by side are better, when a cut, and when one device: by size."""
+    for (family, device, inputs), mine in both.groupby(["family", "device", "inputs"], sort=False):
         parts = []
-        for name in ("data", "pipeline"):
+        for name, what in WINNERS.items():
             won = mine[mine["winner"] == name]["weight_bytes"].astype(float) / MIB
             if len(won):
-                what = "whole models side by side (data parallel)" if name == DATA else "a pipeline"
-                parts.append(
-                    f"{what} in {len(won)} of {len(mine)} comparisons, models of {cell(won.min(), 3)} to "
-                    f"{cell(won.max(), 3)} MiB (median {cell(won.median(), 3)})"
-                )
-        if parts:
-            yield f"On {device} with {_inputs(inputs)} the faster is {joined(parts)}."
+                share = 100 * len(won) / len(mine)
+                parts.append(f"{what} in {share:.0f} % ({cell(won.min(), 3)} to {cell(won.max(), 3)} MiB of weights)")
+        yield (
+            f"Data parallel or pipeline? {family} on {device}, {_inputs(inputs)}: of {len(mine)} comparisons over as "
+            f"many devices the fastest is {joined(parts)}."
+        )
 
 
 def groups(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Runs of one family and device whose models differ in size only: title and rows."""
+    several = table["device"].nunique() > 1
     for (family, device), mine in table.groupby(["family", "device"], sort=False):
         counts = {name: mine[name].nunique() for name in parameter_columns(mine) if mine[name].nunique() > 1}
         size = max(counts, key=lambda name: counts[name], default=None)
@@ -116,7 +124,7 @@ def groups(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         parts = mine.groupby(splits, sort=False) if splits else [((), mine)]
         for values, part in parts:
             named = " ".join(f"{name}={cell(value)}" for name, value in zip(splits, values, strict=True))
-            yield " ".join(word for word in (str(family), named, f"on {device}") if word), part
+            yield " ".join(word for word in (str(family), named, f"on {device}" if several else "") if word), part
 
 
 def _order(table: pd.DataFrame) -> list[str]:
@@ -124,7 +132,7 @@ def _order(table: pd.DataFrame) -> list[str]:
 
 
 def _against_size(data: ReportData, table: pd.DataFrame) -> Iterator[Panel]:
-    """For most inputs every number of devices; for fewer inputs two devices, which published rows have."""
+    """Every number of devices for most inputs; for fewer inputs those that published rows have."""
     strategies = _order(table)
     for title, group in groups(table):
         several = group[group["strategy"].notna()]
@@ -132,14 +140,11 @@ def _against_size(data: ReportData, table: pd.DataFrame) -> Iterator[Panel]:
             continue
         most = several["inputs"].max()
         for (segments, inputs), mine in several.groupby(["segments", "inputs"]):
-            if inputs == most or segments == 2:
-                yield figures.against_size(
-                    mine,
-                    f"{title}, {count_of(segments)} devices, {_inputs(inputs)}",
-                    f"pipelines-{title}-{count_of(segments)}-devices-{count_of(inputs)}-inputs",
-                    strategies,
-                    published(data.published, mine),
-                )
+            beside = published(data.published, mine)
+            if inputs == most or len(beside):
+                name = f"{count_of(segments)} devices, {_inputs(inputs)}"
+                stem = f"pipelines-{title}-{name}-{mine['device'].iloc[0]}"
+                yield figures.against_size(mine, f"{title}: {name}", stem, strategies, beside)
 
 
 def published(rows: pd.DataFrame, mine: pd.DataFrame) -> pd.DataFrame:
@@ -164,11 +169,10 @@ def _against_devices(table: pd.DataFrame) -> Iterator[Panel]:
         for _, model in order.iloc[chosen].iterrows():
             rows = mine[mine["spec_id"] == model["spec_id"]]
             if rows["strategy"].notna().any():
-                name = str(model.get("model") or "") if isinstance(model.get("model"), str) else ""
-                size = f"{cell(model['weight_bytes'] / MIB, 3)} MiB"
-                whole = f"{name or title}, {size}, {_inputs(mine['inputs'].max())}" + (
-                    f" on {model['device']}" if name else ""
-                )
+                name = str(model["model"]) if isinstance(model.get("model"), str) else title
+                batch = f", batch {count_of(model['batch'])}" if model["batch"] != 1 else ""
+                where = f" on {model['device']}" if table["device"].nunique() > 1 and name != title else ""
+                whole = f"{name}{where}: {cell(model['weight_bytes'] / MIB, 3)} MiB{batch}"
                 yield figures.against_devices(rows, whole, f"devices-{title}-{model['spec_id']}", strategies)
 
 
