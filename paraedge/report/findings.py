@@ -49,6 +49,8 @@ def details(data: ReportData) -> list[str]:
 
 def several_devices(data: ReportData) -> Iterator[str]:
     """What several devices gave at most, and where one was better, by device."""
+    if data.pipelines.empty:
+        return
     table = over_fewest(data.pipelines)
     more = table[table["segments"].astype(float) > table["base_segments"]]
     for device, mine in more.groupby("device", sort=False):

@@ -51,7 +51,7 @@ def setup(data: ReportData, place: int) -> Setup:
     return Setup(
         name=name,
         facts=tuple((title, value) for title, value in facts if value),
-        devices=_devices(data, campaign, mine),
+        devices=_devices(data, campaign, name, mine),
         sweep=text if isinstance(text, str) else "",
         missing=missing,
     )
@@ -146,7 +146,7 @@ def _time(campaign: Campaign) -> str:
     return f"{wall:.0f} s, {100 * timed / wall:.0f} % of it inside timed blocks"
 
 
-def _devices(data: ReportData, campaign: Campaign, series: list[Series]) -> Table:
+def _devices(data: ReportData, campaign: Campaign, name: str, series: list[Series]) -> Table:
     infos = section(campaign.meta, "devices")
     rows = []
     for one in series:
@@ -163,8 +163,8 @@ def _devices(data: ReportData, campaign: Campaign, series: list[Series]) -> Tabl
                 cell(rounds) if not pd.isna(rounds) else "",
             )
         )
-    mine = data.pipelines[data.pipelines["campaign"] == campaign_name(data.campaigns, data.campaigns.index(campaign))]
-    for (device, origin), table in mine.groupby(["device", "origin"], sort=False):
+    over_devices = data.pipelines[data.pipelines["campaign"] == name]
+    for (device, origin), table in over_devices.groupby(["device", "origin"], sort=False):
         info = infos.get(str(device)) or {}
         rows.append(
             (
