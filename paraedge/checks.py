@@ -33,6 +33,21 @@ def is_kernels(value: object) -> bool:
     return isinstance(value, str) and value in get_args(Kernels)
 
 
+def is_strategy(value: object) -> bool:
+    """A way to spread a network over devices that needs no cuts of the user's."""
+    return isinstance(value, str) and value in STRATEGIES
+
+
+def is_segment_count(value: object) -> bool:
+    """A number of devices for one network."""
+    return type(value) is int and 1 <= value <= MOST_SEGMENTS
+
+
+def is_input_count(value: object) -> bool:
+    """How many inputs are pushed through a pipeline."""
+    return type(value) is int and 1 <= value <= MOST_INPUTS
+
+
 def _is_positive_int(value: object) -> bool:
     return type(value) is int and 1 <= value < 2**63
 
@@ -48,6 +63,16 @@ def _is_positive(value: Any) -> bool:
 def _is_seed(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
+
+STRATEGIES = ("params", "size6", "fit", "balanced", "profiled", "optimal", "pipedream", "equal", "data")
+MOST_SEGMENTS = 256
+MOST_INPUTS = 1_000_000
+PIPELINE: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "segments": (is_segment_count, f"a whole number of devices, 1 to {MOST_SEGMENTS}"),
+    "strategy": (is_strategy, f"one of {', '.join(STRATEGIES)}"),
+    "inputs": (is_input_count, "a whole number of inputs, 1 to a million"),
+}
+"""The keys of [pipeline]: what is good, in code and in words."""
 
 MOST_SECONDS = 1e6
 _COUNT = (_is_positive_int, "a whole number, 1 or more")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,10 +12,10 @@ from pathlib import Path
 from paraedge import build, models, run, tflite
 from paraedge.archive import Archive, Key, Row, make_row
 from paraedge.archive.first_device import FirstDevice
+from paraedge.build.prepare import Prepared, prepare
 from paraedge.build.scratch import Work, work_folder
 from paraedge.core.device import Roof, Target
-from paraedge.core.errors import BadInput, ParaedgeError
-from paraedge.core.graph import LayerGraph
+from paraedge.core.errors import ParaedgeError
 from paraedge.core.outcome import Artifact, Failure, Job, Outcome
 from paraedge.core.spec import ModelSpec
 from paraedge.devices import registry
@@ -24,8 +23,9 @@ from paraedge.devices.driver import Driver
 from paraedge.models.conv_stack import ConvStackParams
 from paraedge.models.matmul import MatmulParams
 from paraedge.progress import Listener, Progress, RunSummary, Tally
+from paraedge.segment import pool
+from paraedge.segment.visit import Chosen, cut_key, visit_pipelines
 from paraedge.sweep import Sweep
-from paraedge.tflite.estimate import FILE_BYTES_LIMIT
 
 __all__ = [
     "Artifact", "Listener", "Progress", "RunSummary", "build_models", "expand", "find_targets", "measure_roofs",
@@ -35,12 +35,24 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Visit:
-    """One round of a target over the points that are still to be sampled."""
+    """One round of a device with its options over the points that are still to be sampled.
+
+    points: each with its target, which is the device's own, or one of its pipelines; those of one model in a row.
+    """
 
     driver: Driver
-    target: Target
     round: int
-    specs: Sequence[ModelSpec]
+    points: Sequence[tuple[ModelSpec, Target]]
+
+    @property
+    def device(self) -> Target:
+        """The device with its options."""
+        return self.points[0][1].alone()
+
+    @property
+    def is_pipelined(self) -> bool:
+        """Whether its models are spread over several of the device."""
+        return self.points[0][1].segments is not None
 
 
 def run_campaign(
@@ -60,7 +72,7 @@ def run_campaign(
     targets = find_targets(sweep, devices or sweep.devices)
     specs = list(sweep.points())
     with contextlib.ExitStack() as held:
-        for name in sorted({registry.lock_name(target.device) for driver, target in targets if driver.isolated}):
+        for name in sorted({name for driver, target in targets if driver.isolated for name in locks_of(target)}):
             held.enter_context(run.device_lock(name))
         book = held.enter_context(open_archive(sweep, specs, folder))
         work = Work(folder=held.enter_context(work_folder()))
@@ -69,14 +81,15 @@ def run_campaign(
             describe(book, targets, sweep, work)
         tally = Tally(
             total=sum(len(specs) * rounds_of(driver, sweep) for driver, _ in targets),
-            to_do=sum(len(visit.specs) for visit in visits),
+            to_do=sum(len(visit.points) for visit in visits),
             started=started,
             listener=progress,
         )
+        chosen = Chosen(earlier={cut_key(key.spec_id, key.target): cuts for key, cuts in book.cuts.items()})
         for visit in visits:
-            for spec, row in sample(visit, sweep, work, book):
+            for spec, target, row in sample(visit, sweep, work, book, chosen):
                 book.append(row)
-                tally.count(spec, row, visit.target, visit.round)
+                tally.count(spec, row, target, visit.round)
         summary = tally.summary(folder)
         if visits:
             book.update_meta(environment_end=run.environment(), timing=total_timing(book, summary))
@@ -100,13 +113,24 @@ def total_timing(book: Archive, summary: RunSummary) -> dict[str, float]:
 
 
 def find_targets(sweep: Sweep, devices: Iterable[str]) -> list[tuple[Driver, Target]]:
-    """Each device with each combination of its options, in order; raises DeviceMissing for one that is not here."""
+    """Each device with each combination of its options, in order; raises DeviceMissing for one that is not here.
+
+    Of a sweep with pipelines: with each number of segments, strategy and number of inputs too.
+    """
+    pipelines = sweep.pipeline
     found: dict[Target, Driver] = {}
     for device in devices:
-        driver = registry.find(device)
+        driver = pool.find_driver(device, None if pipelines is None else max(pipelines.segments))
         for target in driver.targets(device, sweep.threads, sweep.kernels):
-            found[target] = driver
+            for each in (target,) if pipelines is None else pipelines.targets(target):
+                found[each] = driver
     return [(driver, target) for target, driver in found.items()]
+
+
+def locks_of(target: Target) -> tuple[str, ...]:
+    """Names of the locks of every device that the target may use."""
+    names = (target.device,) if target.segments is None else pool.members(target, target.segments)
+    return tuple(registry.lock_name(name) for name in names)
 
 
 def plan(
@@ -117,17 +141,23 @@ def plan(
     *,
     retry_failed: bool,
 ) -> Iterator[Visit]:
-    """Rounds outside, targets inside, so that a target's rounds spread over the campaign; each in a new order."""
+    """Rounds outside, devices inside, so that a device's rounds spread over the campaign; each in a new order."""
+    drivers = {target.alone(): driver for driver, target in targets}
     for number in range(1, sweep.measure.rounds + 1):
-        for driver, target in targets:
+        for device, driver in drivers.items():
             if number > rounds_of(driver, sweep):
                 continue
             skip = book.done - book.failed if retry_failed else book.done
-            left = [spec for spec in specs if key_of(spec, target, number) not in skip]
+            order, own = list(specs), [target for _, target in targets if target.alone() == device]
             if driver.isolated:
-                random.Random(f"{sweep.measure.seed}/{target.label()}/{number}").shuffle(left)
-            if left:
-                yield Visit(driver=driver, target=target, round=number, specs=left)
+                seeded = random.Random(f"{sweep.measure.seed}/{device.label()}/{number}")
+                seeded.shuffle(order)
+                seeded.shuffle(own)
+            points = [
+                (spec, target) for spec in order for target in own if Key(spec.spec_id, target, number) not in skip
+            ]
+            if points:
+                yield Visit(driver=driver, round=number, points=points)
 
 
 def rounds_of(driver: Driver, sweep: Sweep) -> int:
@@ -135,93 +165,54 @@ def rounds_of(driver: Driver, sweep: Sweep) -> int:
     return sweep.measure.rounds if driver.isolated else 1
 
 
-def key_of(spec: ModelSpec, target: Target, number: int) -> Key:
-    """What makes an attempt the same point: spec, device with its options, round."""
-    return (spec.spec_id, target.device, target.threads, target.kernels, number)
-
-
-def sample(visit: Visit, sweep: Sweep, work: Work, book: Archive) -> Iterator[tuple[ModelSpec, Row]]:
+def sample(
+    visit: Visit, sweep: Sweep, work: Work, book: Archive, chosen: Chosen
+) -> Iterator[tuple[ModelSpec, Target, Row]]:
     """Build, sample and describe each point of a visit, one at a time; a model is gone before the next is built."""
-    current: list[Prepared] = []
-    device = FirstDevice(book, visit.target)
-
-    def jobs() -> Iterator[Job | Failure]:
-        for spec in visit.specs:
-            current[:] = [prepare(spec, visit.driver, visit.target, work)]
-            yield current[0].job
-
-    for outcome in run.visit(visit.driver, visit.target, jobs(), sweep.measure):
-        ready = current[0]
-        ready.discard()
+    device = FirstDevice(book, visit.device)
+    if visit.is_pipelined:
+        outcomes = visit_pipelines(visit.driver, visit.points, sweep.measure, work, chosen)
+    else:
+        outcomes = sample_whole(visit, sweep, work)
+    for target, ready, outcome in outcomes:
         try:
-            row = describe_outcome(visit, ready, device.compare(outcome), book)
+            row = describe_outcome(visit, target, ready, device.compare(outcome), book)
             device.keep(outcome)
         except (ValueError, TypeError, ZeroDivisionError) as error:  # no blocks, or another origin than its driver's
             bad = Failure(stage="run", error="BadMeasurement", message=str(error))
-            row = describe_outcome(visit, ready, bad, book)
-        yield ready.spec, row
+            row = describe_outcome(visit, target, ready, bad, book)
+        yield ready.spec, target, row
 
 
-def describe_outcome(visit: Visit, ready: Prepared, outcome: Outcome, book: Archive) -> Row:
+def sample_whole(visit: Visit, sweep: Sweep, work: Work) -> Iterator[tuple[Target, Prepared, Outcome]]:
+    """Each point of a visit on one device."""
+    current: list[Prepared] = []
+
+    def jobs() -> Iterator[Job | Failure]:
+        for spec, target in visit.points:
+            current[:] = [prepare(spec, visit.driver, target, work)]
+            yield current[0].job
+
+    for outcome in run.visit(visit.driver, visit.device, jobs(), sweep.measure):
+        current[0].discard()
+        yield visit.device, current[0], outcome
+
+
+def describe_outcome(visit: Visit, target: Target, ready: Prepared, outcome: Outcome, book: Archive) -> Row:
     """The archive's row of an outcome; raises ValueError for a measurement that can't be one."""
     return make_row(
         spec=ready.spec,
         graph=ready.graph,
-        target=visit.target,
+        target=target,
         round=visit.round,
         outcome=outcome,
-        origin=registry.info(visit.target.device).origin,
+        origin=pool.info(target).origin,
         batch_mode=visit.driver.batch_mode,
-        attempt=book.next_attempt(key_of(ready.spec, visit.target, visit.round)),
+        attempt=book.next_attempt(Key(ready.spec.spec_id, target, visit.round)),
         file_bytes=None if ready.artifact is None else ready.artifact.file_bytes,
         placement=None if ready.artifact is None else ready.artifact.placement,
         compiler=None if ready.artifact is None else ready.artifact.compiler,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A point made ready for a driver: its graph and its job, or the failure that came of making them."""
-
-    spec: ModelSpec
-    graph: LayerGraph | None
-    job: Job | Failure
-
-    @property
-    def artifact(self) -> Artifact | None:
-        """The model file, or None where none was written."""
-        return self.job.artifact if isinstance(self.job, Job) else None
-
-    def discard(self) -> None:
-        """Delete the model file, if there is one."""
-        if self.artifact is not None:
-            self.artifact.path.unlink(missing_ok=True)
-
-
-def prepare(spec: ModelSpec, driver: Driver, target: Target, work: Work) -> Prepared:
-    """Make the graph and the file that the driver needs; a looping device gets a batch of one."""
-    looped = driver.batch_mode == "looped"
-    try:
-        graph = models.build_graph(dataclasses.replace(spec, batch=1) if looped and spec.batch != 1 else spec)
-    except BadInput as error:
-        return Prepared(spec=spec, graph=None, job=Failure(stage="build", error="BadInput", message=str(error)))
-    if graph.weight_bytes >= FILE_BYTES_LIMIT:  # no device gets what can't be written
-        message = f"{graph.weight_bytes / 2**30:.2f} GiB of weights; a FlatBuffer ends at 2 GiB"
-        return Prepared(spec=spec, graph=graph, job=Failure(stage="build", error="TooLarge", message=message))
-    try:
-        reason = driver.why_not(graph, target)
-    except Exception as error:  # a third party's driver; the campaign goes on
-        reason = f"its driver failed: {error!r}"
-    if reason is not None:
-        return Prepared(spec=spec, graph=graph, job=Failure(stage="load", error="Unsupported", message=reason))
-    artifact: Artifact | Failure | None = None
-    if getattr(driver, "needs_compiled", False):  # a third party's driver may not say
-        artifact = build.build_compiled(spec, graph, work.folder, failed=work.failed)
-    elif driver.needs_file:
-        artifact = build.build_artifact(spec, graph, work.folder)
-    if isinstance(artifact, Failure):
-        return Prepared(spec=spec, graph=graph, job=artifact)
-    return Prepared(spec=spec, graph=graph, job=Job(spec=spec, graph=graph, artifact=artifact))
 
 
 def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Sweep, work: Work) -> None:
@@ -238,10 +229,10 @@ def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Swe
     known, errors = dict(book.meta.get("roofs", {})), dict(book.meta.get("roof_errors", {}))
     for driver, target in targets:
         label = target.label()
-        if not known.get(label):
+        if target.segments is None and not known.get(label):  # what roofs several devices have is no single figure
             known[label], error = measure_roofs(driver, target, sweep, work)
             errors = {**errors, label: error} if error else errors
-    infos = {target.label(): registry.info(target.device) for _, target in targets}
+    infos = {target.alone().label(): pool.info(target) for _, target in targets}
     book.update_meta(devices={**infos, **book.meta.get("devices", {})}, roofs=known, roof_errors=errors)
 
 

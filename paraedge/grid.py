@@ -1,13 +1,17 @@
-"""Grid: the values of every parameter of a family, and the points that they span. Counted without being expanded."""
+"""Grid: the values of every parameter of a family, and the points that they span. Counted without being expanded.
+
+Pipelines: the values of what is the same for all families, over how many devices they run.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from paraedge.core.device import Target
 from paraedge.core.spec import ModelSpec, ParamValue
 from paraedge.models import FAMILIES
 
@@ -55,6 +59,24 @@ class Grid:
     @functools.cached_property
     def _sets(self) -> Mapping[str, frozenset[ParamValue] | range]:
         return {name: v if isinstance(v, range) else frozenset(v) for name, v in self.axes.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipelines:
+    """The table [pipeline]: over how many devices each point runs, how it is cut, how many inputs are pushed."""
+
+    segments: tuple[int, ...]
+    strategies: tuple[str, ...]
+    inputs: tuple[int, ...]
+
+    def targets(self, target: Target) -> tuple[Target, ...]:
+        """`target` in each of them; one segment needs no strategy, so there is one for all of them."""
+        return tuple(
+            replace(target, segments=segments, strategy=strategy, inputs=inputs)
+            for segments in self.segments
+            for strategy in (self.strategies if segments > 1 else (None,))
+            for inputs in self.inputs
+        )
 
 
 def points_of(grids: Sequence[Grid]) -> Iterator[ModelSpec]:

@@ -13,6 +13,11 @@
     node = { min = 32, max = 8192, times = 2 }   # or { min, max, plus }
     batch = [1, 8]                             # a list of values
 
+    [pipeline]                                 # each point over several of each device, see docs/pipelines.md
+    segments = [1, 2, 4]
+    strategy = ["params", "optimal", "data"]
+    inputs = [1, 100]
+
 Points come in the file's order, the last key varying fastest. Every error is one line that names the file, the key
 (`grid[1]` is the first grid) and what would be right.
 """
@@ -20,7 +25,6 @@ Points come in the file's order, the last key varying fastest. Every error is on
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,11 +32,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from paraedge.checks import FOLDER_NAME, SETTINGS, is_device_name, is_folder_name, is_kernels, is_thread_count
+from paraedge.checks import (
+    FOLDER_NAME,
+    PIPELINE,
+    SETTINGS,
+    STRATEGIES,
+    is_device_name,
+    is_folder_name,
+    is_kernels,
+    is_thread_count,
+)
 from paraedge.core.device import Kernels, MeasureSettings
 from paraedge.core.errors import BadInput, short
 from paraedge.core.spec import ModelSpec, ParamValue
-from paraedge.grid import COMMON, Grid, Values, points_of, size_of
+from paraedge.core.words import did_you_mean
+from paraedge.grid import COMMON, Grid, Pipelines, Values, points_of, size_of
 from paraedge.models import FAMILIES, check_common
 from paraedge.models.params import check_value
 
@@ -47,7 +61,10 @@ MOST_FILE_BYTES = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A sweep as its file has it: what to sample, where and how. `text` is the file's own."""
+    """A sweep as its file has it: what to sample, where and how. `text` is the file's own.
+
+    pipeline: None where models run whole.
+    """
 
     name: str
     devices: tuple[str, ...]
@@ -57,6 +74,7 @@ class Sweep:
     grids: tuple[Grid, ...]
     text: str
     source: str
+    pipeline: Pipelines | None = None
 
     def size(self) -> int:
         """Number of points, without expanding them."""
@@ -73,7 +91,9 @@ def load_sweep(path_or_name: str | Path) -> Sweep:
     if not os.path.isfile(path) and name in shipped:
         path = shipped[name]
     if not os.path.lexists(path):
-        raise BadInput(f"no sweep file {short(name, 200)}, nor a shipped sweep of that name{_hint(name, shipped)}")
+        raise BadInput(
+            f"no sweep file {short(name, 200)}, nor a shipped sweep of that name: {did_you_mean(name, shipped)}"
+        )
     if not os.path.isfile(path):
         raise BadInput(f"{path} is not a file: name a sweep file, or one of {', '.join(shipped)}")
     try:
@@ -118,7 +138,7 @@ class _Reader:
         self.source = source
 
     def sweep(self, table: Mapping[str, Any], text: str) -> Sweep:
-        self.known(table, ("name", "devices", "measure", "grid"), "", needed=("name", "devices", "grid"))
+        self.known(table, ("name", "devices", "measure", "pipeline", "grid"), "", needed=("name", "devices", "grid"))
         measure = table.get("measure", {})
         if not isinstance(measure, dict):
             self.bad("measure", measure, "a table: [measure]")
@@ -132,7 +152,20 @@ class _Reader:
             grids=self.grids(table["grid"]),
             text=text,
             source=self.source,
+            pipeline=self.pipelines(table["pipeline"]) if "pipeline" in table else None,
         )
+
+    def pipelines(self, table: object) -> Pipelines:
+        if not isinstance(table, dict):
+            self.bad("pipeline", table, "a table: [pipeline]")
+        self.known(table, tuple(PIPELINE), "pipeline.", needed=("segments", "inputs"))
+        segments, strategies, inputs = (
+            self.several(f"pipeline.{key}", table[key], *check) if key in table else ()
+            for key, check in PIPELINE.items()
+        )
+        if max(segments) > 1 and not strategies:
+            self.fail(f"pipeline.strategy is missing: one or more of {', '.join(STRATEGIES)}")
+        return Pipelines(segments=segments, strategies=strategies, inputs=inputs)
 
     def settings(self, table: Mapping[str, Any]) -> MeasureSettings:
         self.known(table, (*SETTINGS, "threads", "kernels"), "measure.")
@@ -154,7 +187,7 @@ class _Reader:
             self.fail(f"{where}.family is missing: one of {', '.join(FAMILIES)}")
         family = table["family"]
         if not isinstance(family, str) or family not in FAMILIES:
-            self.fail(f"{where}.family = {short(repr(family), 60)}: unknown{_hint(family, FAMILIES)}")
+            self.fail(f"{where}.family = {short(repr(family), 60)}: unknown: {did_you_mean(str(family), FAMILIES)}")
         params = FAMILIES[family].params
         fields = {field.name: field.default for field in dataclasses.fields(params)}
         needed = tuple(name for name, default in fields.items() if default is dataclasses.MISSING)
@@ -234,7 +267,7 @@ class _Reader:
         """Fail for the first key that isn't known or, after that, that is needed and isn't there."""
         for key in table:
             if key not in keys:
-                self.fail(f"{prefix}{short(key, 60)} is unknown{_hint(key, keys)}")
+                self.fail(f"{prefix}{short(key, 60)} is unknown: {did_you_mean(key, keys)}")
         for key in needed:
             if key not in table:
                 self.fail(f"{prefix}{key} is missing")
@@ -248,13 +281,6 @@ class _Reader:
 
 def _as_values(items: Iterable[Any]) -> Iterator[ParamValue]:
     yield from items  # each was checked before
-
-
-def _hint(word: object, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1) if isinstance(word, str) else []
-    guess = f"did you mean {near[0]!r}? " if near else ""
-    return f": {guess}One of {', '.join(names)}" if near else f": one of {', '.join(names)}"
 
 
 def _toml(value: object) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,3 +28,15 @@ def edgetpu_data() -> Path:
     if not (folder / "synthetic_sweeps.csv").is_file():
         pytest.skip(f"no Edge TPU data at {folder}; name its folder in PARAEDGE_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def edgetpu_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A delegate in C that stands in for libedgetpu behind real LiteRT; skips where there is no compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("no C compiler: the delegate for real LiteRT can't be built; the Python stand-in is tested anyway")
+    made = tmp_path_factory.mktemp("direct") / "libedgetpu.so.1"
+    source = REPOSITORY / "tests" / "devices" / "stand_in_delegate.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(made), str(source)], check=True)
+    return made

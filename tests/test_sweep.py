@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import Axis, fc_grids
 
-from paraedge.core.device import MeasureSettings
+from paraedge import checks, segment
+from paraedge.core.device import MeasureSettings, Target
 from paraedge.core.errors import BadInput
 from paraedge.core.spec import ModelSpec
 from paraedge.models import FcParams, MatmulParams, build_graph
@@ -103,6 +104,36 @@ def test_measure_defaults_and_keys() -> None:
     assert (sweep.threads, sweep.kernels) == ((1, 2), ("xnnpack", "builtin"))
 
 
+def piped(text: str) -> str:
+    return f"[pipeline]\n{text}\n{MATMUL}n = 1"
+
+
+def test_pipelines_are_every_combination_and_one_segment_needs_no_strategy() -> None:
+    text = 'segments = [1, 2, 4, 2]\nstrategy = ["params", "data"]\ninputs = [1, 50]'
+    pipeline = parse(HEAD + piped(text)).pipeline
+    assert pipeline is not None
+    alone = Target(device="cpu", threads=2, kernels="builtin")
+    expected = [(1, None, 1), (1, None, 50)]
+    expected += [(k, strategy, inputs) for k in (2, 4) for strategy in ("params", "data") for inputs in (1, 50)]
+    targets = pipeline.targets(alone)
+    assert [(each.segments, each.strategy, each.inputs) for each in targets] == expected
+    assert {each.alone() for each in targets} == {alone}
+
+
+def test_one_segment_alone_and_single_values() -> None:
+    pipeline = parse(HEAD + piped("segments = 1\ninputs = 7")).pipeline
+    assert pipeline is not None
+    assert pipeline.targets(Target(device="cpu")) == (Target(device="cpu", segments=1, inputs=7),)
+
+
+def test_a_sweep_without_the_table_has_no_pipelines() -> None:
+    assert parse(HEAD + MATMUL + "n = 1").pipeline is None
+
+
+def test_a_sweep_may_ask_for_what_needs_no_cuts_of_the_users() -> None:
+    assert set(checks.STRATEGIES) == set(segment.STRATEGIES) - {"manual"}
+
+
 WRONG = [
     # the text after a good head, then what the one line must say
     ("", "grid is missing"),
@@ -160,6 +191,23 @@ WRONG = [
     ("[measure]\nthreads = [1, 0]\n" + MATMUL + "n = 1", "measure.threads = 0: must be a whole number"),
     ('[measure]\nkernels = "fast"\n' + MATMUL + "n = 1", "measure.kernels = 'fast': must be 'xnnpack' or 'builtin'"),
     ("measure = 3\n" + MATMUL + "n = 1", r"measure = 3: must be a table: \[measure\]"),
+    ("pipeline = 3\n" + MATMUL + "n = 1", r"pipeline = 3: must be a table: \[pipeline\]"),
+    (piped("inputs = 1"), r"pipeline.segments is missing"),
+    (piped("segments = 1"), r"pipeline.inputs is missing"),
+    (piped("segments = [1, 2]\ninputs = 1"), r"pipeline.strategy is missing: one or more of params, size6, fit,"),
+    (piped("segment = 2\ninputs = 1"), r"pipeline.segment is unknown: did you mean 'segments'\?"),
+    (piped('segments = 2\nstrategy = "optimum"\ninputs = 1'), r"pipeline.strategy = 'optimum': must be one of params,"),
+    (piped('segments = 2\nstrategy = "manual"\ninputs = 1'), r"pipeline.strategy = 'manual': must be one of params,"),
+    (piped("segments = 2\nstrategy = []\ninputs = 1"), r"pipeline.strategy = \[\]: give at least one"),
+    (piped("segments = 0\ninputs = 1"), r"pipeline.segments = 0: must be a whole number of devices, 1 to 256"),
+    (piped("segments = true\ninputs = 1"), r"pipeline.segments = true: must be a whole number of devices"),
+    (piped("segments = [2.0]\ninputs = 1"), r"pipeline.segments = 2.0: must be a whole number of devices"),
+    (piped("segments = 257\ninputs = 1"), r"pipeline.segments = 257: must be a whole number of devices, 1 to 256"),
+    (
+        piped("segments = 1\ninputs = [1, -1]"),
+        r"pipeline.inputs = -1: must be a whole number of inputs, 1 to a million",
+    ),
+    (piped("segments = 1\ninputs = 1000001"), r"pipeline.inputs = 1000001: must be a whole number of inputs"),
     ("grids = 3", r"grids is unknown: did you mean 'grid'\?"),
     ("x = [" + "[" * 5000, "is not TOML"),
     ("n = = 3", "is not TOML"),
@@ -248,7 +296,7 @@ def test_a_folder_does_not_hide_a_shipped_sweep(tmp_path: Path, monkeypatch: pyt
     [
         ("paradnn-fc", 6 * 9 * 4 * 5),
         ("paradnn-cnn", 2 * 8 * 3 * 3 * 3),
-        ("multi-tpu-conv", 72),
+        ("multi-tpu-conv", 144),
         ("multi-tpu-fc", 64),
         ("matmul", 5),
         ("zoo", 6),

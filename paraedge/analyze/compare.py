@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from paraedge.analyze.plain import plain_dict
-from paraedge.analyze.points import POINT_KEYS, target_labels
+from paraedge.analyze.points import target_labels
 from paraedge.analyze.statistics import CONFIDENCE, Correction, Floats, adjust, log_t_interval, t_quantile, welch
 from paraedge.analyze.table import good, numbers, require_columns
 from paraedge.core.errors import BadInput, short
@@ -22,6 +22,8 @@ Verdict = Literal["faster", "slower", "same", "undecided"]
 VERDICTS: tuple[Verdict, ...] = ("faster", "slower", "same", "undecided")
 NOISE_FLOOR = 0.03
 """Medians of fresh processes of one model lie up to 3 % apart where nothing changed; `docs/measuring.md`."""
+ALWAYS = ("spec_id", "device", "threads", "kernels")
+"""Columns of a point's key that campaigns of every release have."""
 FEW_ROUNDS = "fewer than two rounds on a side"
 EXACT = 1e-9
 """Relative difference below which two simulated latencies are the same number, written and read again."""
@@ -71,7 +73,7 @@ def compare(
     base_name: str = "base",
     new_name: str = "new",
 ) -> CompareResult:
-    """Compare the points (see `points`) of two campaigns that have the same model, device, threads and kernels.
+    """Compare the points (see `points`) of two campaigns that have the same model and target.
 
     Measured points: Welch's test on the logs of the round medians, its p-values corrected over all points tested.
     same: the 95 % interval of the speed-up lies within the noise floor, [1 / (1 + floor), 1 + floor]. faster or slower:
@@ -82,7 +84,7 @@ def compare(
     if not (math.isfinite(floor) and floor >= 0):
         raise BadInput(f"the noise floor is {floor:g}; it must be a share of zero or more, such as 0.03")
     for table, name in ((base, base_name), (new, new_name)):
-        require_columns(table, (*POINT_KEYS, "round_medians_ms", "origin", "log_mean", "log_sd", "n_rounds"), name)
+        require_columns(table, (*ALWAYS, "round_medians_ms", "origin", "log_mean", "log_sd", "n_rounds"), name)
     _check_origins(base, new, base_name, new_name)
     left, right = _keyed(base), _keyed(new)
     joined = left.merge(right[["key", *SIDE_COLUMNS]], on="key", suffixes=("_base", "_new"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paraedge.analyze.points import invokes, parameter_columns, target_labels
+from paraedge.analyze.points import invokes, parameter_columns, target_labels, whole
 from paraedge.analyze.roofline import RooflineResult
 from paraedge.analyze.speedup import speedup
 from paraedge.analyze.statistics import log_t_interval
@@ -21,10 +21,14 @@ MIB = 2**20
 
 
 def findings(points: pd.DataFrame, roofline: RooflineResult | None = None) -> list[str]:
-    """Headline findings on the points (see `points`) of one campaign, most telling first; what it lacks is left out."""
-    if points.empty:
+    """Headline findings on the points (see `points`) of one campaign, most telling first; what it lacks is left out.
+
+    Pipelines say nothing here: `analyze.pipelines` is about them.
+    """
+    table = whole(points)
+    if table.empty:
         return []
-    table = points.assign(target=target_labels(points))
+    table = table.assign(target=target_labels(table))
     parts: Sequence[Callable[[], list[str]]] = (
         lambda: _rates(table),
         lambda: _roofs(roofline) if roofline is not None else [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ import pandas as pd
 from paraedge.analyze.statistics import t_quantile
 from paraedge.core.errors import BadInput
 
-POINT_KEYS = ("spec_id", "device", "threads", "kernels")
-TARGET_KEYS = ("device", "threads", "kernels")
+PIPELINE_KEYS = ("segments", "strategy", "inputs")
+TARGET_KEYS = ("device", "threads", "kernels", *PIPELINE_KEYS)
+POINT_KEYS = ("spec_id", *TARGET_KEYS)
+
+INTEGER_OPTIONS = ("threads", "segments", "inputs")
 
 MEDIAN_COLUMNS = (
     "latency_median_ms", "latency_p90_ms", "latency_p99_ms", "latency_mean_ms",
-    "set_ms", "get_ms", "open_ms", "first_ms",
+    "set_ms", "get_ms", "open_ms", "first_ms", "throughput_per_s", "steady_per_s", "pass_ms", "fill_ms", "drain_ms",
 )  # fmt: skip
 WITHIN_COLUMNS: Mapping[str, str] = {"latency_low_ms": "within_low_ms", "latency_high_ms": "within_high_ms"}
 OTHER_COLUMNS: Mapping[str, str] = {"latency_min_ms": "min", "samples": "sum", "temperature_c": "max"}
@@ -28,7 +32,7 @@ ROUND_COLUMNS = ("run_id", "round", "attempt", "status", "error", "gops_per_s", 
 
 
 def points(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a (spec_id, device, threads, kernels) of a campaign's runs, in order of first appearance.
+    """One row a spec_id and target (TARGET_KEYS) of a campaign's runs, in order of first appearance.
 
     `latency_median_ms` is the median of the rounds' medians; `latency_low_ms` and `latency_high_ms` its 95 % interval
     from the spread between rounds (Student's t on the logs, widened where it would not hold the median), empty for one
@@ -87,12 +91,16 @@ def parameter_columns(table: pd.DataFrame) -> list[str]:
 def target_labels(table: pd.DataFrame) -> pd.Series[str]:
     """For each row the label of its target, as `Target.label` writes it: `cpu threads=1 kernels=xnnpack`."""
     found = table["device"].astype(str)
-    if "threads" in table.columns:
-        threads = pd.to_numeric(table["threads"], errors="coerce")
-        found = found + threads.map(lambda value: "" if pd.isna(value) else f" threads={int(value)}").astype(str)
-    if "kernels" in table.columns:
-        found = found + table["kernels"].map(lambda value: "" if pd.isna(value) else f" kernels={value}").astype(str)
+    for name in TARGET_KEYS[1:]:
+        if name in table.columns:
+            column = pd.to_numeric(table[name], errors="coerce") if name in INTEGER_OPTIONS else table[name]
+            found = found + column.map(partial(_option, name)).astype(str)
     return found
+
+
+def whole(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of models that ran on one device, which rows of pipelines can't be put beside; all where there are none."""
+    return table[table["segments"].isna()] if "segments" in table.columns else table
 
 
 def invokes(table: pd.DataFrame) -> pd.Series[float]:
@@ -101,6 +109,12 @@ def invokes(table: pd.DataFrame) -> pd.Series[float]:
         return pd.Series(1.0, index=table.index)
     batch = pd.to_numeric(table["batch"], errors="coerce").astype(float).fillna(1.0)
     return batch.where(table["batch_mode"] == "looped", 1.0)
+
+
+def _option(name: str, value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f" {name}={int(value) if name in INTEGER_OPTIONS else value}"
 
 
 def _fixed_columns(runs: pd.DataFrame, group: npt.NDArray[np.integer[Any]]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from paraedge.analyze.plain import plain_dict
 from paraedge.analyze.plausible import explain_implausible
-from paraedge.analyze.points import invokes, target_labels
+from paraedge.analyze.points import invokes, target_labels, whole
 from paraedge.analyze.table import good, numbers, require_columns
 from paraedge.core.device import Origin, Roof
 from paraedge.core.errors import BadInput
@@ -54,12 +54,15 @@ def roofline(points: pd.DataFrame, roofs: Mapping[str, Sequence[Mapping[str, obj
     """
     require_columns(points, ("device", "latency_median_ms", "macs"), "the campaign")
     given = roofs_from_meta(roofs)
-    table = good(points).copy()
+    table = whole(good(points)).copy()
     table["target"] = target_labels(table)
     table["ops"] = 2.0 * numbers(table, "macs")
     table["rate_gops_per_s"] = _rate(table["ops"], numbers(table, "latency_median_ms"))
     parts: list[pd.DataFrame] = []
     notes: list[str] = []
+    pipelines = len(good(points)) - len(table)
+    if pipelines:
+        notes.append(f"{pipelines} points of pipelines are left out: several devices have no one roof")
     for label, group in table.groupby("target", sort=False):
         own = given.get(str(label)) or given.get(str(group["device"].iloc[0]))
         if not own:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import pandas as pd
 
 from paraedge.analyze.plain import plain_dict
+from paraedge.analyze.points import TARGET_KEYS
 from paraedge.analyze.statistics import geometric_mean
 from paraedge.analyze.table import good, numbers, require_columns
 from paraedge.core.errors import BadInput, short
@@ -18,7 +19,7 @@ _Named: TypeAlias = "tuple[pd.DataFrame, str]"
 
 LOWER_ENDINGS = ("_ms", "_us", "_ns", "_s", "_seconds")
 LOWER_WORDS = ("latency", "time", "duration")
-MIXED_COLUMNS = ("device", "threads", "kernels", "precision", "origin")
+MIXED_COLUMNS = (*TARGET_KEYS, "precision", "origin")
 """Rows that differ in these are different things; their median has no meaning."""
 
 

@@ -17,7 +17,7 @@ __all__ = ["good", "is_campaign", "last_attempts", "load_points", "load_table", 
 
 RUNS_FILE = "runs.csv"
 CAMPAIGN_COLUMNS = ("run_id", "spec_id", "device", "round", "status", "latency_median_ms")
-TEXT_COLUMNS = ("run_id", "spec_id", "family", "device", "kernels", "widths", "error", "warnings")
+TEXT_COLUMNS = ("run_id", "spec_id", "family", "device", "kernels", "strategy", "cuts", "widths", "error", "warnings")
 """Read as text always: sixteen hexadecimal digits may look like a number."""
 
 

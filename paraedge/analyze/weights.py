@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from paraedge.analyze.plain import plain_dict
+from paraedge.analyze.points import INTEGER_OPTIONS, TARGET_KEYS
 from paraedge.analyze.statistics import Floats
 from paraedge.analyze.table import good, numbers, require_columns
 from paraedge.core.errors import BadInput
 
-GROUP_COLUMNS = ("family", "precision", "device", "threads", "kernels", "origin")
+GROUP_COLUMNS = ("family", "precision", *TARGET_KEYS, "origin")
 """One line over different machines or kinds of network has no meaning; each of their combinations is a group."""
 FEW_POINTS = 30
 """Below this many points the robust intervals are rough, HC3 the best of them (Long and Ervin 2000)."""
@@ -163,9 +164,9 @@ def _fit_group(
 
 
 def _shown(name: str, value: object) -> str:
-    if name == "threads" and isinstance(value, float):
-        return f"threads={int(value)}"
-    return f"threads={value}" if name == "threads" else str(value)
+    if name not in INTEGER_OPTIONS:
+        return str(value)
+    return f"{name}={int(value) if isinstance(value, float) else value}"
 
 
 def standardised(column: pd.Series[float]) -> Floats:

@@ -1,4 +1,4 @@
-"""Every column of runs.csv and samples.csv: the source of the headers, of meta.json and of docs/archive.md."""
+"""Every column of a campaign's tables: the source of their headers, of meta.json and of docs/archive.md."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["text", "integer", "number"]
+
+Cell: TypeAlias = "int | float | str | None"
+"""A value of a column; None is an empty cell."""
 
 SCHEMA_VERSION = 1
 """Goes up when a reader of the old columns would misread the new ones."""
@@ -36,7 +39,11 @@ def _number(name: str, unit: str, meaning: str) -> Column:
 
 
 POINT: tuple[Column, ...] = (
-    _text("run_id", "`r` and 15 hexadecimal digits, from the key and the attempt; joins samples.csv", filled=True),
+    _text(
+        "run_id",
+        "`r` and 15 hexadecimal digits, from the key and the attempt; joins samples.csv, stages.csv",
+        filled=True,
+    ),
     _text("spec_id", "`s` and 15 hexadecimal digits of the SHA-256 of the spec's canonical JSON", filled=True),
     _text("family", "generator of the model: `fc`, `cnn`, `conv_stack`, `matmul`, `zoo`", filled=True),
 )
@@ -54,10 +61,10 @@ PARAMETERS: tuple[Column, ...] = (
     _integer("image", "pixels", "cnn, conv_stack, zoo: height and width of the input; zoo: empty is the published"),
     _integer("channel", "channels", "conv_stack: channels of the input"),
     _integer("kernel", "pixels", "conv_stack: height and width of a kernel"),
-    _integer("output", "units", "fc, cnn, zoo: units of the last layer"),
+    _integer("output", "units", "fc, cnn, zoo: units of the last layer; zoo: by default the published classes"),
     _integer("n", "units", "matmul: rows and columns of the weights"),
     _text("model", "zoo: which network"),
-    _integer("width", "percent", "zoo: filters in percent of the published network's"),
+    _integer("width", "percent", "zoo: filters, or heads of a transformer, in percent of the published network's"),
 )
 """Parameters of the built-in families. runs.csv has those of its sweep, a third party's family brings its own."""
 
@@ -71,6 +78,9 @@ RESULT: tuple[Column, ...] = (
     _integer("attempt", "", "1, and one more for each retry of the same key", filled=True),
     _integer("threads", "threads", "threads of the interpreter; empty where the device has no such option"),
     _text("kernels", "`xnnpack` or `builtin`; empty where the device has no such option"),
+    _integer("segments", "devices", "most devices that the pipeline could have; empty for a model on one without any"),
+    _text("strategy", "how the network was cut, `data` for whole copies of it; empty for one segment"),
+    _integer("inputs", "inputs", "pushed through the pipeline one after another, as fast as there is room"),
     _text("status", "`ok` or `failed`", filled=True),
     _text("stop_reason", "why sampling ended: `precision`, `time_budget`, `max_invokes` or `simulated`"),
     _number("latency_median_ms", "ms", "median over the blocks of their time for a whole batch"),
@@ -113,11 +123,24 @@ RESULT: tuple[Column, ...] = (
     _number("predicted_low_ms", "ms", "simulated: lower end of the prediction's 90 % interval, for a whole batch"),
     _number("predicted_high_ms", "ms", "simulated: upper end of the same interval"),
     _text("outside", "simulated: in which ways the model is unlike any that was measured, joined by `; `"),
+    _number("throughput_per_s", "inputs/s", "pipeline: `inputs` by the whole time, filling and draining included"),
+    _number("steady_per_s", "inputs/s", "pipeline: outputs a second from the first to the last; empty for one input"),
+    _number("pass_ms", "ms", "pipeline: median over the inputs of their time from push to output"),
+    _number("fill_ms", "ms", "pipeline: from the first push to the first output"),
+    _number("drain_ms", "ms", "pipeline: from when the last input entered the first stage to the last output"),
+    _integer("devices_used", "devices", "pipeline: devices that had a stage or a copy; lines in stages.csv"),
+    _text("cuts", "pipeline: first layer of each stage but the first, as `2,5`; empty where nothing is cut"),
+    _number("bottleneck_ms", "ms", "pipeline: time between two outputs by the cost model that the cuts come from"),
+    _number("lower_bound_ms", "ms", "pipeline: no contiguous split over these devices does better, by that model"),
+    _number("gap", "ratio", "pipeline: how far `bottleneck_ms` is above `lower_bound_ms`; 0 is the best there is"),
     _text("error", "of a failed row, as `stage: error: signal: message`"),
 )  # fmt: skip
 """Columns after the parameters."""
 
-ADDED = frozenset({"compiler", "predicted_low_ms", "predicted_high_ms", "outside"})
+ADDED = frozenset(
+    "compiler predicted_low_ms predicted_high_ms outside segments strategy inputs throughput_per_s steady_per_s pass_ms"
+    " fill_ms drain_ms devices_used cuts bottleneck_ms lower_bound_ms gap".split()
+)
 """Columns that campaigns of earlier releases lack: read as empty, and added to a campaign that is resumed."""
 
 SAMPLES: tuple[Column, ...] = (
@@ -127,6 +150,28 @@ SAMPLES: tuple[Column, ...] = (
     _integer(
         "block_ns", "ns", "time of the whole block; a looped batch takes `batch` x `block_ns` / `invokes`", filled=True
     ),
+)
+
+STAGES: tuple[Column, ...] = (
+    _text("run_id", "joins runs.csv", filled=True),
+    _integer("stage", "", "number of the stage in its pipeline, from 1", filled=True),
+    _integer(
+        "replica", "", "number of the device among those that take the stage's inputs in turn, from 1", filled=True
+    ),
+    _text("device", "which device", filled=True),
+    _integer("first", "", "first layer of the stage, from 0", filled=True),
+    _integer("end", "", "the layer after its last", filled=True),
+    _integer("inputs", "inputs", "inputs that this device took", filled=True),
+    _number("receive_ms", "ms", "median time to bring an input to the device"),
+    _number("compute_ms", "ms", "median time of an invoke"),
+    _number("send_ms", "ms", "median time to bring its outputs away"),
+    _number("wait_ms", "ms", "median time until there was an input"),
+    _number("blocked_ms", "ms", "median time until there was room for its outputs"),
+    _number("busy_share", "ratio", "part of the time from its first input to its last output that it was busy"),
+    _integer("input_bytes", "bytes", "activations that enter with an input"),
+    _integer("output_bytes", "bytes", "activations that leave"),
+    _integer("on_chip_bytes", "bytes", "parameters cached on the device; empty where it doesn't tell"),
+    _integer("off_chip_bytes", "bytes", "parameters streamed with every input; empty where it doesn't tell"),
 )
 
 TERMS = ("compute_ms", "weights_ms", "input_ms", "output_ms", "instructions_ms", "overhead_ms", "cpu_ms")

@@ -18,8 +18,7 @@ class FirstDevice:
     def __init__(self, book: Archive, target: Target) -> None:
         self._book = book
         self._label = target.label()
-        options = (target.device, target.threads, target.kernels)
-        self._kept = any(key[1:4] == options for key in book.done - book.failed)
+        self._kept = any(key.target.alone() == target.alone() for key in book.done - book.failed)
 
     def compare(self, outcome: Outcome) -> Outcome:
         """The outcome, with a warning for each fact of its device that differs from the first; unknown never does."""

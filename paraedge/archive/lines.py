@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from paraedge.archive.row import Cell
+from paraedge.archive.columns import Cell
 from paraedge.core.errors import BadCampaign, short
 
 _NOT_PLAIN = re.compile(r"[^ -!#-+\--~]")

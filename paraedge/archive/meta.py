@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import TypeAlias
 
-from paraedge.archive.columns import SAMPLES, SCHEMA_VERSION, described, run_columns
+from paraedge.archive.columns import SAMPLES, SCHEMA_VERSION, STAGES, described, run_columns
 from paraedge.archive.lines import replace_file
 from paraedge.core.errors import BadCampaign, short
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 META = "meta.json"
-RESERVED = frozenset({"schema_version", "name", "sweep", "parameters", "columns", "samples_columns", "invocations"})
+RESERVED = frozenset("schema_version name sweep parameters columns samples_columns stages_columns invocations".split())
 """Sections that the archive writes itself."""
 
 
@@ -30,6 +30,7 @@ def new_meta(name: str, sweep_text: str, parameters: Sequence[str]) -> dict[str,
         "parameters": list(parameters),
         "columns": plain(described(run_columns(parameters))),
         "samples_columns": plain(described(SAMPLES)),
+        "stages_columns": plain(described(STAGES)),
         "invocations": [],
     }
 

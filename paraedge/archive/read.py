@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paraedge.archive.columns import ADDED, POINT, RESULT, SAMPLES, Column, names, parameter_column
-from paraedge.archive.lines import check, header_of, parse, whole_lines
+from paraedge.archive.columns import ADDED, POINT, RESULT, SAMPLES, STAGES, Column, names, parameter_column
+from paraedge.archive.lines import check, csv_line, header_of, parse, whole_lines
 from paraedge.archive.meta import META, read_meta
-from paraedge.archive.repair import RUNS, SAMPLES_FILE
+from paraedge.archive.repair import RUNS, SAMPLES_FILE, STAGES_FILE
 from paraedge.core.errors import BadCampaign, short
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KEY = ("spec_id", "device", "threads", "kernels", "round")
+KEY = ("spec_id", "device", "threads", "kernels", "segments", "strategy", "inputs", "round")
 """Columns of a point's key."""
 
 
@@ -41,10 +41,20 @@ class Campaign:
         path = self.folder / SAMPLES_FILE
         if not path.is_file():
             raise BadCampaign(f"{path} is not there: the summaries are in {RUNS}, the samples are gone")
+        return self._detail(path, SAMPLES)
+
+    def stages(self) -> pd.DataFrame:
+        """Read stages.csv: the columns of STAGES for each device of each pipeline that has its row; else no rows."""
+        path = self.folder / STAGES_FILE
+        if path.is_file():
+            return self._detail(path, STAGES)
+        return _table(csv_line(names(STAGES)).encode(), STAGES, path)
+
+    def _detail(self, path: Path, columns: Sequence[Column]) -> pd.DataFrame:
         data = _read(path)
-        if header_of(data) != names(SAMPLES):
-            raise BadCampaign(f"{path}: line 1 is not {','.join(names(SAMPLES))}")
-        table = _table(data, SAMPLES, path)
+        if header_of(data) != names(columns):
+            raise BadCampaign(f"{path}: line 1 is not {','.join(names(columns))}")
+        table = _table(data, columns, path)
         known = table["run_id"].isin(self.attempts["run_id"])
         found: pd.DataFrame = table.loc[known].reset_index(drop=True)
         return found
@@ -92,7 +102,7 @@ def _table(data: bytes, columns: Sequence[Column], path: Path) -> pd.DataFrame:
         table = pd.read_csv(io.BytesIO(data), dtype=types, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
     except (ValueError, TypeError, OverflowError) as error:
         raise BadCampaign(f"{path}: {_culprit(data, columns, path) or short(error)}; mend that cell") from None
-    fixed = {*names(POINT), *names(RESULT), *names(SAMPLES)}
+    fixed = {*names(POINT), *names(RESULT), *names(SAMPLES), *names(STAGES)}
     for name in (column.name for column in columns if column.name not in fixed):
         table[name] = _parameter(table[name])
     return table

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple
 
-from paraedge.archive.columns import TERMS
+from paraedge.archive.columns import TERMS, Cell
+from paraedge.archive.pipeline_cells import partition_cells, pipeline_cells, stage_lines
 from paraedge.core.device import Origin, Target
 from paraedge.core.errors import short
 from paraedge.core.graph import LayerGraph
@@ -16,16 +18,21 @@ from paraedge.core.median import median_ranks
 from paraedge.core.outcome import Block, Measurement, Outcome, Placement, Prediction
 from paraedge.core.spec import ModelSpec, ParamValue
 
-Key: TypeAlias = "tuple[str, str, int | None, str | None, int]"
-"""(spec_id, device, threads, kernels, round): what makes an attempt the same point."""
 
-Cell: TypeAlias = "int | float | str | None"
-"""A value of a column; None is an empty cell."""
+class Key(NamedTuple):
+    """What makes an attempt the same point."""
+
+    spec_id: str
+    target: Target
+    round: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An attempt: its key, its cells by column name (what is not there is empty), and the blocks behind it."""
+    """An attempt: its key, its cells by column name (what is not there is empty), and the blocks and stages behind it.
+
+    stages: the lines of stages.csv below `run_id`, a value a column.
+    """
 
     run_id: str
     key: Key
@@ -34,6 +41,7 @@ class Row:
     origin: Origin
     cells: Mapping[str, Cell]
     blocks: tuple[Block, ...]
+    stages: tuple[tuple[Cell, ...], ...] = ()
 
     @property
     def timed_s(self) -> float:
@@ -64,7 +72,7 @@ def make_row(
     None, a simulated one is taken from the outcome.
     Raises ValueError for a measurement without samples and for one of another origin than `origin`.
     """
-    key: Key = (spec.spec_id, target.device, target.threads, target.kernels, round)
+    key = Key(spec.spec_id, target, round)
     identity = run_id(key, attempt)
     invokes = spec.batch if batch_mode == "looped" else 1
     cells = {"run_id": identity, "file_bytes": file_bytes, **_spec_cells(spec), **_target_cells(target)}
@@ -96,6 +104,7 @@ def make_row(
         origin=origin,
         cells=cells,
         blocks=blocks,
+        stages=stage_lines(outcome.pipeline) if isinstance(outcome, Measurement) and outcome.pipeline else (),
     )
 
 
@@ -106,12 +115,15 @@ def _spec_cells(spec: ModelSpec) -> dict[str, Cell]:
 
 
 def _target_cells(target: Target) -> dict[str, Cell]:
-    return {"device": target.device, "threads": target.threads, "kernels": target.kernels}
+    return {field.name: getattr(target, field.name) for field in dataclasses.fields(target)}
 
 
 def run_id(key: Key, attempt: int) -> str:
     """`r` and 15 hexadecimal digits. The letter keeps spreadsheets from reading 12e4567... as a number."""
-    text = "/".join("" if part is None else str(part) for part in (*key, attempt))
+    target = key.target
+    several = () if target.segments is None else (target.segments, target.strategy, target.inputs)
+    parts = (key.spec_id, target.device, target.threads, target.kernels, *several, key.round, attempt)
+    text = "/".join("" if part is None else str(part) for part in parts)
     return "r" + hashlib.sha256(text.encode()).hexdigest()[:15]
 
 
@@ -164,6 +176,10 @@ def _measured_cells(outcome: Measurement, invokes: int) -> dict[str, Cell]:
     else:
         cells.update(_predicted_cells(outcome.prediction, invokes))
     cells["warnings"] = short("; ".join(outcome.warnings)) or None
+    if outcome.pipeline is not None:
+        cells.update(pipeline_cells(outcome.pipeline))
+    if outcome.partition is not None:
+        cells.update(partition_cells(outcome.partition))
     return cells
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from paraedge.archive.columns import names, run_columns
-from paraedge.archive.lines import csv_line, temporary_path
+from paraedge.archive.lines import csv_line, replace_file, temporary_path
 from paraedge.archive.lock import LOCK, FolderLock
 from paraedge.archive.meta import META, RESERVED, Json, new_meta, plain, read_meta, write_meta
-from paraedge.archive.repair import RUNS, SAMPLES_FILE, repair
+from paraedge.archive.repair import DETAILS, RUNS, SAMPLES_FILE, STAGES_FILE, repair
 from paraedge.archive.row import Key, Row
 from paraedge.core.errors import BadCampaign, ParaedgeError, short
 
@@ -31,10 +31,12 @@ class Archive:
         self._meta = meta
         self._attempts: dict[Key, int] = {}
         self._failed: set[Key] = set()
+        self._cuts: dict[Key, tuple[int, ...]] = {}
         for line in repair(folder, header):
             self._count(line.key, line.attempt, failed=line.failed)
-        self._runs = _Appender(folder / RUNS)
-        self._samples = _Appender(folder / SAMPLES_FILE)
+            if line.cuts is not None:
+                self._cuts[line.key] = line.cuts
+        self._files = {name: _Appender(folder / name) for name in (SAMPLES_FILE, RUNS)}
         self._started = time.monotonic()
         self._rows = 0
         self._timed_s = 0.0
@@ -75,6 +77,11 @@ class Archive:
         return self._failed
 
     @property
+    def cuts(self) -> Mapping[Key, tuple[int, ...]]:
+        """Where the good pipelines were cut that were there when the campaign was opened."""
+        return self._cuts
+
+    @property
     def meta(self) -> dict[str, Any]:
         """The sections of meta.json as they are now; a copy of the outermost level."""
         return dict(self._meta)
@@ -84,7 +91,7 @@ class Archive:
         return self._attempts.get(key, 0) + 1
 
     def append(self, row: Row) -> None:
-        """Write a row's samples, then the row: each in one piece, on its way to the disk when this returns.
+        """Write a row's samples and stages, then the row: each in one piece, on its way to the disk at the return.
 
         Raises ParaedgeError where the disk refuses (what was written before stays whole), ValueError for a row with
         cells that the sweep has no column for, and for an attempt that is already there.
@@ -96,21 +103,36 @@ class Archive:
         samples = "".join(
             f"{row.run_id},{number},{block.invokes},{block.duration_ns}\n" for number, block in enumerate(row.blocks)
         ).encode()
+        stages = "".join(csv_line([row.run_id, *line]) for line in row.stages).encode()
         line = csv_line(map(row.cells.get, self._header)).encode()
-        try:
-            self._samples.write(samples)
-            self._runs.write(line)
-        except BaseException as error:  # an interrupt too: whoever catches it and goes on must not find half a row
-            self._runs.undo()
-            self._samples.undo()
-            if isinstance(error, OSError):
-                raise ParaedgeError(f"can't write {self.folder}: {error.strerror}; rows so far are kept") from None
-            raise
-        self._samples.keep(len(samples))
-        self._runs.keep(len(line))
+        self._write({SAMPLES_FILE: samples, STAGES_FILE: stages, RUNS: line})
         self._count(row.key, row.attempt, failed=row.status == "failed")
         self._rows += 1
         self._timed_s += row.timed_s
+
+    def _write(self, lines: Mapping[str, bytes]) -> None:
+        """All of them or none, in order."""
+        try:
+            for name, data in lines.items():
+                if data:
+                    self._file(name).write(data)
+        except BaseException as error:  # an interrupt too: whoever catches it and goes on must not find half a row
+            for file in reversed(self._files.values()):
+                file.undo()
+            if isinstance(error, OSError):
+                raise ParaedgeError(f"can't write {self.folder}: {error.strerror}; rows so far are kept") from None
+            raise
+        for name, data in lines.items():
+            if data:
+                self._files[name].keep(len(data))
+
+    def _file(self, name: str) -> _Appender:
+        """An open table; stages.csv is there from the first pipeline on."""
+        if name not in self._files:
+            if not (self.folder / name).exists():
+                replace_file(self.folder / name, csv_line(names(DETAILS[name])).encode())
+            self._files[name] = _Appender(self.folder / name)
+        return self._files[name]
 
     def update_meta(self, **sections: object) -> None:
         """Replace sections of meta.json (`environment`, `roofs`, `devices`, `timing`, ...) in one step.
@@ -130,8 +152,8 @@ class Archive:
         lock, self._lock = self._lock, None
         with contextlib.ExitStack() as last:
             last.callback(lock.release)
-            last.callback(self._samples.close)
-            last.callback(self._runs.close)
+            for file in self._files.values():
+                last.callback(file.close)
             self._note_invocation(ended=_now())
 
     def __enter__(self) -> Archive:
@@ -211,7 +233,7 @@ def _refuse_foreign(folder: Path) -> None:
 def _own_meta(folder: Path, name: str, text: str, parameters: Sequence[str]) -> dict[str, Json]:
     """The campaign's meta.json, written here if the folder is fresh; raises BadCampaign if it is another sweep's."""
     _refuse_foreign(folder)
-    for file in (META, RUNS, SAMPLES_FILE):
+    for file in (META, RUNS, *DETAILS):
         temporary_path(folder / file).unlink(missing_ok=True)
     if not (folder / META).is_file():
         write_meta(folder, new_meta(name, text, parameters))
@@ -226,7 +248,8 @@ def _own_meta(folder: Path, name: str, text: str, parameters: Sequence[str]) -> 
             f"{folder} holds {name!r} as it was before the sweep file was edited ({difference}); "
             "choose another folder, restore the sweep or delete the folder"
         )
-    return {**meta, "columns": new_meta(name, text, parameters)["columns"]}
+    described = new_meta(name, text, parameters)
+    return {**meta, **{section: described[section] for section in ("columns", "stages_columns")}}
 
 
 def _first_difference(old: str, new: str) -> str | None:

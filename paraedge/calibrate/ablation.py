@@ -10,9 +10,12 @@ from paraedge.calibrate.bases import published_problem
 from paraedge.calibrate.changed import changed
 from paraedge.calibrate.counted import CountedRows
 from paraedge.calibrate.fit import Problem
+from paraedge.calibrate.pipelines import PipelineProblem, pipeline_groups
 from paraedge.calibrate.plan import published_plan
-from paraedge.calibrate.report import Group
+from paraedge.calibrate.published import SWEEP_HOST, pipeline_rows
+from paraedge.calibrate.report import Group, PipelineGroup
 from paraedge.calibrate.validate import cross_validate, groups
+from paraedge.simulate.constants import OF_PIPELINES
 
 NO_LIMIT = 1e12
 """A rate at which nothing takes time."""
@@ -67,3 +70,10 @@ def ablate(folder: Path, variants: Sequence[Variant] = VARIANTS) -> tuple[Ablate
         problem = Problem(CountedRows(whole.rows, bases, whole.counted.byte_rows), variant.plan)
         found.append(Ablated(name=variant.name, groups=tuple(groups(problem.rows, cross_validate(problem)))))
     return tuple(found)
+
+
+def ablate_pipelines(folder: Path) -> dict[str, tuple[PipelineGroup, ...]]:
+    """Two-device rows with all constants of pipelines, and without each, held at 0; raises BadInput."""
+    rows, hardware = pipeline_rows(folder), published_problem(folder).fit().hosts[SWEEP_HOST]
+    variants = {"all constants": (), **{f"no {name}": (name,) for name in OF_PIPELINES}}
+    return {name: tuple(pipeline_groups(PipelineProblem(rows, hardware, held))) for name, held in variants.items()}

@@ -11,7 +11,7 @@ from paraedge.calibrate.counted import CountedRows
 from paraedge.calibrate.fit import Problem
 from paraedge.calibrate.instructions import CompiledModel, compiled_rows, fit_instructions, fit_intervals
 from paraedge.calibrate.jackknife import rounded
-from paraedge.calibrate.published import INTERFACE_OF, SWEEP_HOST, published_rows, segment_rows
+from paraedge.calibrate.published import INTERFACE_OF, SWEEP_HOST, pipeline_rows, published_rows, segment_rows
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.hardware import load_hardware
 
@@ -30,7 +30,7 @@ def published_problem(folder: Path) -> Problem:
         bases[host] = _with_instructions(
             load_hardware(INTERFACE_OF[host]), [row for row in compiled if row.older is older]
         )
-    return Problem(CountedRows(rows, bases, segment_rows(folder)))
+    return Problem(CountedRows(rows, bases, list(segment_rows(pipeline_rows(folder)))))
 
 
 def _with_instructions(base: Hardware, compiled: Sequence[CompiledModel]) -> Hardware:

@@ -128,8 +128,8 @@ class Problem:
             a, b = design[:, used] / middle[:, None], (latency - fixed) / middle
             values = nnls(a / scale * weights[:, None], b * weights)[0] / scale
             predicted = np.maximum(fixed + design[:, used] @ values, latency * 1e-3)
-            weights, middle = _weights(_errors(predicted, latency), members), np.sqrt(predicted * latency)
-        left = _errors(np.maximum(fixed + design[:, used] @ values, latency * 1e-3), latency)
+            weights, middle = robust_weights(log_errors(predicted, latency), members), np.sqrt(predicted * latency)
+        left = log_errors(np.maximum(fixed + design[:, used] @ values, latency * 1e-3), latency)
         names = [self._unknowns[index] for index in used]
         costs = {name: self._least[name] + float(value) for name, value in zip(names, values, strict=True)}
         return costs, float(np.minimum(left, 0.1).mean()) if len(left) else 0.0
@@ -184,13 +184,14 @@ def _least_costs(plan: Plan, bases: Mapping[str, Hardware]) -> dict[str, float]:
     return least
 
 
-def _errors(predicted: Floats, latency: Floats) -> Floats:
+def log_errors(predicted: Floats, latency: Floats) -> Floats:
     """Too much and too little alike."""
     found: Floats = np.abs(np.log(predicted / latency))
     return found
 
 
-def _weights(error: Floats, groups: Mapping[str, Chosen]) -> Floats:
+def robust_weights(error: Floats, groups: Mapping[str, Chosen]) -> Floats:
+    """Of rows with these errors: 1 over the scatter of a row's group, less where it lies far out (Huber)."""
     weights = np.empty(len(error))
     for name, members in groups.items():
         scatter = max(FLOORS.get(name, FLOOR), 1.48 * _median(error[members]))

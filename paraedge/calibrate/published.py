@@ -6,12 +6,12 @@ import functools
 import itertools
 import re
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from paraedge import models
 from paraedge.calibrate.lines import Line, read_lines
-from paraedge.calibrate.row import Row
+from paraedge.calibrate.row import PipelineRow, Row
 from paraedge.core.cut import cut
 from paraedge.core.errors import BadInput, short
 from paraedge.core.graph import LayerGraph
@@ -70,42 +70,55 @@ def published_rows(folder: Path) -> list[Row]:
     return [*sweeps, *_suite_rows(folder / LATENCY)]
 
 
-def segment_rows(folder: Path) -> list[Row]:
-    """Segments of the two-device rows as models of their own: bytes without a latency.
+def pipeline_rows(folder: Path) -> list[PipelineRow]:
+    """Two-device rows of both sweeps; raises BadInput.
 
     Where a row was cut isn't told; of the possible cuts the one whose segments' bytes are nearest is taken.
     """
-    found: list[Row] = []
+    found: list[PipelineRow] = []
     for line in read_lines(folder / SWEEPS)[1]:
         if line.text("tpus") != "1":
             graph = _sweep_network(line, PIPELINE_CHANNELS)
             on_chip, off_chip = (_mib(line, f"{key}_mib_per_segment", 2) for key in ("onchip", "offchip"))
-            found += _segments(graph, on_chip, off_chip, line.source, line.text("kind"))
+            row = PipelineRow(
+                source=line.source,
+                kind=line.text("kind"),
+                size=line.whole("filters_or_neurons"),
+                segmentation=line.text("segmentation"),
+                batch=line.whole("batch"),
+                graph=graph,
+                cut=_cut_of(graph, [on + off for on, off in zip(on_chip, off_chip, strict=True)]),
+                input_ms=line.latency_ms("ms_per_input"),
+                on_chip_mib=on_chip,
+                off_chip_mib=off_chip,
+            )
+            found.append(row)
     return found
 
 
-def _segments(
-    graph: LayerGraph, on_chip: tuple[float, ...], off_chip: tuple[float, ...], source: str, kind: str
-) -> Iterator[Row]:
-    wanted = [on + off for on, off in zip(on_chip, off_chip, strict=True)]
-
+def _cut_of(graph: LayerGraph, wanted_mib: Sequence[float]) -> int:
     def distance(at: int) -> float:
         halves = (parameter_mib(cut(graph, range(at))), parameter_mib(cut(graph, range(at, len(graph.layers)))))
-        return sum(abs(a - b) for a, b in zip(halves, wanted, strict=True))
+        return sum(abs(a - b) for a, b in zip(halves, wanted_mib, strict=True))
 
-    at = min(range(1, len(graph.layers)), key=distance)
-    for number, (low, high) in enumerate(((0, at), (at, len(graph.layers)))):
-        yield Row(
-            source=source,
-            name=f"{graph.name}, segment {number + 1} of 2",
-            host=SWEEP_HOST,
-            graph=cut(graph, range(low, high)),
-            latency_ms=None,
-            on_chip_mib=on_chip[number],
-            off_chip_mib=off_chip[number],
-            series=f"{kind} segments",
-            size=float(wanted[number]),
-        )
+    return min(range(1, len(graph.layers)), key=distance)
+
+
+def segment_rows(rows: Iterable[PipelineRow]) -> Iterator[Row]:
+    """Segments of the two-device rows as models of their own: bytes without a latency."""
+    for row in rows:
+        for number, (low, high) in enumerate(((0, row.cut), (row.cut, len(row.graph.layers)))):
+            yield Row(
+                source=row.source,
+                name=f"{row.graph.name}, segment {number + 1} of 2",
+                host=SWEEP_HOST,
+                graph=cut(row.graph, range(low, high)),
+                latency_ms=None,
+                on_chip_mib=row.on_chip_mib[number],
+                off_chip_mib=row.off_chip_mib[number],
+                series=f"{row.kind} segments",
+                size=row.on_chip_mib[number] + row.off_chip_mib[number],
+            )
 
 
 def pruning_slopes(folder: Path) -> dict[str, tuple[float, int]]:

@@ -67,6 +67,21 @@ class Slope:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PipelineGroup:
+    """Rows of two devices, of a sweep or of one of its series, for the split that each names.
+
+    scores: `fitted`, by the fit of all rows; `series`, without the row's series (sweep, segmentation, batch); `size`,
+    without the fifth of its sweep's sizes that it is in. contradicted: how many name bytes of another split than was
+    timed; no fit has seen them, all scores have.
+    """
+
+    name: str
+    is_series: bool
+    scores: Mapping[str, Score]
+    contradicted: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Validation:
     """Everything that `paraedge validate` tells."""
 
@@ -74,3 +89,4 @@ class Validation:
     placements: tuple[Bytes, ...]
     slopes: tuple[Slope, ...]
     instructions: Score
+    pipelines: tuple[PipelineGroup, ...] = ()

@@ -27,3 +27,23 @@ class Row:
     case: str | None = None
     series: str
     size: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRow:
+    """One published measurement of two devices in a row: a network cut before layer `cut`, `batch` inputs at once.
+
+    kind, size: of the sweep's network. segmentation: who chose the cut. input_ms: time of the batch over its inputs.
+    on_chip_mib, off_chip_mib: the compiler's, of each segment.
+    """
+
+    source: str
+    kind: str
+    size: int
+    segmentation: str
+    batch: int
+    graph: LayerGraph
+    cut: int
+    input_ms: float
+    on_chip_mib: tuple[float, ...]
+    off_chip_mib: tuple[float, ...]

@@ -16,13 +16,15 @@ from paraedge.calibrate.counted import CountedRows
 from paraedge.calibrate.fit import Fit, Problem, all_but
 from paraedge.calibrate.instructions import KINDS
 from paraedge.calibrate.jackknife import around, rounded
+from paraedge.calibrate.pipelines import with_pipelines
 from paraedge.calibrate.plan import OWN, own_plan
+from paraedge.calibrate.published import SWEEP_HOST, pipeline_rows
 from paraedge.calibrate.residuals import residuals_of, widened
 from paraedge.calibrate.row import Row
 from paraedge.calibrate.score import Score, score
 from paraedge.calibrate.validate import cross_validate
 from paraedge.core.errors import BadInput
-from paraedge.simulate.constants import Hardware
+from paraedge.simulate.constants import OF_PIPELINES, Hardware
 from paraedge.simulate.counts import COSTS, Counts
 from paraedge.simulate.placement import place
 from paraedge.simulate.predict import count, predict
@@ -54,13 +56,17 @@ def calibrate_published(folder: Path, base: Hardware) -> Calibration:
     """The shipped file of `base` made anew from the published tables in `folder`; raises BadInput.
 
     All hosts are fitted together, since the chip is the same; each constant's interval is 1.96 standard errors of a
-    jackknife over the rows, those of the memory the range over which they do equally well.
+    jackknife over the rows, those of the memory the range over which they do equally well. Pipelines were measured on
+    the sweeps' host only: elsewhere their constants stay the base's.
     """
     problem = published_problem(folder)
     if base.name not in problem.bases:
         raise BadInput(f"{base.name}: the published tables have no host of this name, only {', '.join(problem.bases)}")
     fit = problem.fit()
     hardware, names = _with_intervals(problem, fit, base.name)
+    pipelines = pipeline_rows(folder) if base.name == SWEEP_HOST else []
+    if pipelines:
+        hardware, names = with_pipelines(hardware, pipelines), (*names, *OF_PIPELINES)
     residuals = residuals_of(base.name, problem.rows, cross_validate(problem), fit.hosts)
     instructions = [name for name in KINDS if hardware.sources[name].low is not None]
     return _calibration(problem, dataclasses.replace(hardware, residuals=residuals), (*names, *instructions))

@@ -207,7 +207,8 @@ def _network(line: Line, spec: ModelSpec) -> LayerGraph:
 
 def _campaign_rows(lines: Iterable[Line], path: Path) -> Iterator[Row]:
     """A row a point; the last attempt of each round counts."""
-    last = {tuple(line.cells[key] for key in ("spec_id", "device", "round")): line for line in lines}
+    alone = (line for line in lines if not line.cells.get("segments"))  # a pipeline's time is not one invoke's
+    last = {tuple(line.cells[key] for key in ("spec_id", "device", "round")): line for line in alone}
     points: dict[tuple[str, str], list[Line]] = {}
     for (spec_id, device, _), line in last.items():
         if device.startswith(DEVICE) and _is_good(line):

@@ -14,9 +14,10 @@ from paraedge.calibrate.counted import CountedRows
 from paraedge.calibrate.fit import Chosen, Problem, all_but
 from paraedge.calibrate.instructions import compiled_rows, left_out_ratios
 from paraedge.calibrate.memory import MemoryFit, agrees
+from paraedge.calibrate.pipelines import PipelineProblem, pipeline_groups
 from paraedge.calibrate.plan import own_link
-from paraedge.calibrate.published import SWEEP_HOST, pruning_slopes
-from paraedge.calibrate.report import Bytes, Group, Prediction, Slope, Validation
+from paraedge.calibrate.published import SWEEP_HOST, pipeline_rows, pruning_slopes
+from paraedge.calibrate.report import Bytes, Group, PipelineGroup, Prediction, Slope, Validation
 from paraedge.calibrate.residuals import SUITE, covered_outside, covered_rows
 from paraedge.calibrate.row import Row
 from paraedge.calibrate.score import Score, score
@@ -42,7 +43,14 @@ def validate(folder: Path) -> Validation:
             for name, (slope, count) in slopes.items()
         ),
         instructions=score(list(left_out_ratios(instructions).values())),
+        pipelines=_pipelines(folder, problem),
     )
+
+
+def _pipelines(folder: Path, problem: Problem) -> tuple[PipelineGroup, ...]:
+    """Two-device rows, their stages by the fit of all single-device rows: no two-device row has a part in that."""
+    rows = pipeline_rows(folder)
+    return tuple(pipeline_groups(PipelineProblem(rows, problem.fit().hosts[SWEEP_HOST]))) if rows else ()
 
 
 def cross_validate(problem: Problem) -> list[Prediction]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from paraedge import models
 from paraedge.analyze.failures import failure_kinds
-from paraedge.analyze.points import points, target_labels
+from paraedge.analyze.points import points, target_labels, whole
 from paraedge.archive import Campaign, read_campaign
 from paraedge.checkup.diagnosis import FAR, Diagnosis, diagnose, hardware_of
 from paraedge.core.device import DeviceInfo, Origin
@@ -29,7 +29,8 @@ def diagnose_campaign(folder: Path, *, far: float = FAR) -> Iterator[tuple[Model
     Where all have failed, it says why.
     """
     campaign = read_campaign(folder)
-    runs = campaign.runs[(campaign.runs["origin"] == "measured") & campaign.runs["device"].str.startswith(EDGETPU)]
+    runs = whole(campaign.runs)
+    runs = runs[(runs["origin"] == "measured") & runs["device"].str.startswith(EDGETPU)]
     if not len(runs):
         raise BadInput(f"{folder} has no rows that were measured on an edgetpu; `paraedge edgetpu run` measures one")
     specs = {spec.spec_id: spec for spec in parse_sweep(campaign.meta["sweep"], source=str(folder)).points()}

@@ -9,8 +9,10 @@ import typer
 from paraedge import __version__
 from paraedge.cli import analyses, calibrate, campaigns, edgetpu, machine, model, predict, reports
 from paraedge.cli.compile import compile_models
+from paraedge.cli.cut import cut
 from paraedge.cli.group import AppGroup
 from paraedge.cli.options import example
+from paraedge.cli.partition import partition
 
 app = typer.Typer(
     name="paraedge",
@@ -49,9 +51,15 @@ app.command(epilog=example("paraedge run quick", "paraedge run my.toml -d cpu -d
 app.command(epilog=example("paraedge expand paradnn-fc"))(campaigns.expand)
 app.command(epilog=example("paraedge build smoke -o models"))(campaigns.build)
 app.command(name="compile", epilog=example("paraedge compile mobilenet.tflite -o compiled"))(compile_models)
+app.command(epilog=example("paraedge cut mobilenet.tflite --at 12,24 -o segments"))(cut)
 app.command(epilog=example("paraedge devices --json"))(machine.devices)
 app.command(epilog=example("paraedge doctor"))(machine.doctor)
 app.command(epilog=example("paraedge inspect mobilenet.tflite"))(model.inspect)
+app.command(
+    epilog=example(
+        "paraedge partition mobilenet.tflite --segments 3", "paraedge partition net.tflite --cluster four-boards"
+    )
+)(partition)
 app.command(epilog=example("paraedge predict mobilenet.tflite --device sim-edgetpu-usb3 --why"))(predict.predict)
 app.command(epilog=example("paraedge calibrate results/mine --base sim-edgetpu-usb3 -o my-host.toml"))(
     calibrate.calibrate

@@ -14,7 +14,7 @@ from paraedge.cli.output import cell, say, table
 
 if TYPE_CHECKING:
     from paraedge.calibrate import Calibration
-    from paraedge.calibrate.report import Group, Validation
+    from paraedge.calibrate.report import Group, PipelineGroup, Validation
     from paraedge.simulate import Hardware
 
 WIDTH = 80
@@ -27,6 +27,7 @@ LEFT_OUT = {"row": ("constant", "interpolation")} | dict.fromkeys(
     ("regime", "model"), ("constant, case out", "interpolation, case out")
 )
 """Ways of leaving rows out of the fit, with the baselines that know as much."""
+LEFT_OUT_OF_PIPELINES = {"fitted": "nothing", "series": "series", "size": "size"}
 
 
 def print_calibration(calibration: Calibration, base: Hardware, out: Path, warnings: Sequence[str]) -> None:
@@ -91,6 +92,7 @@ def print_validation(validation: Validation) -> None:
         _print_groups(validation.groups)
     _print_bytes(validation)
     _print_slopes(validation)
+    _print_pipelines(validation.pipelines)
     score = validation.instructions
     _wrapped(
         f"Instruction bytes of {score.rows} compiled models, each left out of the fit: median error "
@@ -186,6 +188,37 @@ def _print_slopes(validation: Validation) -> None:
         for slope in validation.slopes
     )
     say()
+
+
+def _print_pipelines(groups: Sequence[PipelineGroup]) -> None:
+    if not groups:
+        return
+    _wrapped(
+        "Two devices in a row, cut where each row's bytes say. Errors in %. Left out of the fit of what a pipeline "
+        "adds: nothing; the row's sweep, segmentation and batch (series); the fifth of its sweep's sizes that it is in."
+    )
+    say()
+    _figures(
+        {
+            "group": group.name,
+            "left out": LEFT_OUT_OF_PIPELINES[way],
+            "rows": score.rows,
+            "median": _percent(score.median_ape),
+            "p90": _percent(score.p90_ape),
+            "bias": _percent(score.bias),
+        }
+        for group in groups
+        for way, score in group.scores.items()
+    )
+    say()
+    for group in groups:
+        if group.is_series and group.contradicted:
+            _wrapped(
+                f"{group.contradicted} of the {group.scores['fitted'].rows} rows of {group.name} name another split "
+                "than was timed: more off-chip bytes than cross the link in their time. No fit has seen them; the "
+                "figures above hold them."
+            )
+            say()
 
 
 def _conclusion(validation: Validation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from paraedge.cli.output import duration, emit_json, emit_json_list, note, quant
 from paraedge.core.errors import short
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from paraedge.analyze.failures import FailureKind
     from paraedge.flow import RunSummary
     from paraedge.sweep import Sweep
@@ -130,6 +133,8 @@ def _by_device(folder: Path) -> tuple[list[dict[str, object]], tuple[FailureKind
 
     runs = read_campaign(folder).runs
     rows: list[dict[str, object]] = []
+    if runs["segments"].notna().any():
+        return _by_pipeline(runs), failure_kinds(runs)
     for target, part in runs.groupby(target_labels(runs), sort=False):
         good = part[part["status"] == "ok"]
         rows.append(
@@ -146,6 +151,34 @@ def _by_device(folder: Path) -> tuple[list[dict[str, object]], tuple[FailureKind
     return rows, failure_kinds(runs)
 
 
+def _by_pipeline(runs: pd.DataFrame) -> list[dict[str, object]]:
+    """One row a device, number of segments, strategy and number of inputs; medians over the models that are good."""
+    from paraedge.analyze.pipelines import over_fewest
+    from paraedge.analyze.points import PIPELINE_KEYS, points, target_labels
+
+    made = points(runs)
+    made["target"] = target_labels(made.drop(columns=list(PIPELINE_KEYS)))
+    made = made.join(over_fewest(made)["speedup"])
+    rows: list[dict[str, object]] = []
+    for _, part in made.groupby(["target", "segments", "inputs", "strategy"], sort=True, dropna=False):
+        first = part.iloc[0]
+        good = part[part["status"] == "ok"]
+        medians = good[["latency_median_ms", "throughput_per_s", "speedup", "gap"]].astype(float).median()
+        rows.append(
+            {
+                "device": str(first["target"]),
+                "origin": str(first["origin"]),
+                "segments": int(first["segments"]),
+                "inputs": int(first["inputs"]),
+                "strategy": first["strategy"] if isinstance(first["strategy"], str) else None,
+                "points_ok": len(good),
+                "points_failed": len(part) - len(good),
+                **{str(name): None if isnan(value) else value for name, value in medians.items()},
+            }
+        )
+    return rows
+
+
 def _timed_share(summary: RunSummary) -> float | None:
     return summary.timed_s / summary.wall_s if summary.wall_s > 0 and summary.timed_s > 0 else None
 
@@ -155,6 +188,7 @@ def _as_json(summary: RunSummary, devices: list[dict[str, object]]) -> dict[str,
         "folder": summary.folder,
         "runs": summary.folder / "runs.csv",
         "samples": summary.folder / "samples.csv",
+        "stages": stages if (stages := summary.folder / "stages.csv").is_file() else None,
         "meta": summary.folder / "meta.json",
         "total": summary.total,
         "done_before": summary.done_before,
@@ -182,6 +216,7 @@ def _print_summary(summary: RunSummary, devices: list[dict[str, object]], failur
         say(f"  {short(kind.text(), 400)}")
     if len(failures) > MOST_FAILURES:
         say(f"  and {len(failures) - MOST_FAILURES} more kinds of failure, all in runs.csv")
-    for name in ("runs.csv", "samples.csv", "meta.json"):
-        say(f"  {summary.folder / name}")
+    for name in ("runs.csv", "samples.csv", "stages.csv", "meta.json"):
+        if (summary.folder / name).is_file():
+            say(f"  {summary.folder / name}")
     say(f"next: paraedge report {summary.folder}")

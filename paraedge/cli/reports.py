@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 SHOWN_CHANGES = 20
 CHANGE_COLUMNS = (
-    "family", "spec_id", "device", "threads", "kernels", "base_ms", "new_ms", "speedup", "low", "high", "verdict",
+    "family", "spec_id", "device", "threads", "kernels", "segments", "strategy", "inputs", "base_ms", "new_ms",
+    "speedup", "low", "high", "verdict",
 )  # fmt: skip
 
 

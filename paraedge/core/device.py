@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 Kernels: TypeAlias = Literal["xnnpack", "builtin"]
@@ -32,6 +32,10 @@ class Target:
     segments: int | None = None
     strategy: str | None = None
     inputs: int | None = None
+
+    def alone(self) -> Target:
+        """The device with its options, whatever pipeline it is in."""
+        return replace(self, segments=None, strategy=None, inputs=None)
 
     def label(self) -> str:
         """For people: `cpu threads=1 kernels=xnnpack`; never parsed."""

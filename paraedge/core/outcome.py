@@ -9,9 +9,11 @@ from typing import Literal, TypeAlias
 
 from paraedge.core.device import DeviceInfo
 from paraedge.core.graph import LayerGraph
+from paraedge.core.partition import Partition
+from paraedge.core.pipeline import PipelineRun
 from paraedge.core.spec import ModelSpec
 
-Stage: TypeAlias = Literal["build", "compile", "open", "load", "run"]
+Stage: TypeAlias = Literal["build", "partition", "compile", "open", "load", "run"]
 StopReason: TypeAlias = Literal["precision", "time_budget", "max_invokes", "simulated"]
 
 
@@ -98,7 +100,10 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Samples of a point on a device in a round, every block in order. Times but for `blocks` are of one invoke."""
+    """Samples of a point on a device in a round, every block in order. Times but for `blocks` are of one invoke.
+
+    pipeline, partition: of a pipeline's run, and how its network was cut; its one block is the whole run.
+    """
 
     device: DeviceInfo
     blocks: tuple[Block, ...]
@@ -111,6 +116,8 @@ class Measurement:
     temperature_c: float | None = None
     warnings: tuple[str, ...] = ()
     prediction: Prediction | None = None
+    pipeline: PipelineRun | None = None
+    partition: Partition | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,10 +48,10 @@ class Partition:
     bottleneck_ms: time between two outputs in steady state; `limit` says what sets it (`stage 2`, `bus usb`, `host`,
     `hand-over 1`). latency_ms: of one input through the empty pipeline. lower_bound_ms: no contiguous split in the
     graph's order over these devices does better at the objective. any_bound_ms: nor does any assignment of layers at
-    all. best_ms: by number of devices from 1 on, the best bottleneck or latency with at most so many; inf where so few
-    can't hold it. worst_ms: the bottleneck with every stage at the upper end of its interval; regret: share of the
-    throughput lost against the best split where these stages are at their upper ends and all others at their lower;
-    None where intervals are unknown.
+    all; `partition.bound` says what that rests on. best_ms: by number of devices from 1 on, the best bottleneck or
+    latency with at most so many; inf where so few can't hold it. worst_ms: the bottleneck with every stage at the upper
+    end of its interval; regret: the largest share of the bottleneck or latency that another split would save, over all
+    times within their intervals; None where one is unknown.
     """
 
     model: str
@@ -82,4 +82,4 @@ class Partition:
     @property
     def gap(self) -> float:
         """How far above the proven lower bound it is, as a ratio; 0 is the best there is."""
-        return self.value_ms / self.lower_bound_ms - 1
+        return self.value_ms / self.lower_bound_ms - 1 if self.lower_bound_ms else 0.0

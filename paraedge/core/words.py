@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -54,3 +55,12 @@ def grouped(ops: Iterable[tuple[int, str, str]]) -> list[str]:
         f"{op_name(indices[0], op) if len(indices) == 1 else f'{op} x{len(indices)}'}{': ' if reason else ''}{reason}"
         for (op, reason), indices in groups.items()
     ]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What would have been right in place of an unknown word: `did you mean 'host'? One of bus, host`."""
+    names = list(known)
+    if not names:
+        return "there are none"
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"{f'did you mean {near[0]!r}? One' if near else 'one'} of {', '.join(names)}"

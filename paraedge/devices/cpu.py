@@ -83,6 +83,10 @@ class CpuSession:
             lambda: self._load(job), settings, host.temperature_c, for_s=for_s, window_s=window_s
         )
 
+    def model(self, job: Job, settings: MeasureSettings) -> Any:
+        """The interpreter of the job's file."""
+        return self._load(job)
+
     def roofs(self, probes: Sequence[Job], settings: MeasureSettings) -> tuple[Roof, ...]:
         """Compute roofs and the floor from the probes, bandwidths with numpy; see `cpu_roofs`."""
         from paraedge.devices import cpu_roofs

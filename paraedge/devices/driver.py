@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from paraedge.core.device import Absence, DeviceInfo, MeasureSettings, Roof, Target
 from paraedge.core.errors import BadInput
@@ -44,6 +44,25 @@ def sustainer(session: Session) -> Sustainer:
     if found is None:
         raise BadInput(f"{session.info.id} can't be measured without pause; take cpu or an edgetpu")
     return cast(Sustainer, found)
+
+
+class Loader(Protocol):
+    """A session's `model`: a job's model with its tensors allocated, for a stage of a pipeline."""
+
+    def __call__(self, job: Job, settings: MeasureSettings) -> Any:
+        """LiteRT's interpreter or what acts like one; raises what goes wrong with the model.
+
+        Called of it: `get_input_details`, `get_output_details`, `set_tensor`, `invoke`, `get_tensor`.
+        """
+        ...
+
+
+def loader(session: Session) -> Loader:
+    """The session's `model`, which a third party's need not have; raises BadInput."""
+    found = getattr(session, "model", None)
+    if found is None:
+        raise BadInput(f"{session.info.id} can't be a stage of a pipeline; take cpu or an edgetpu")
+    return cast(Loader, found)
 
 
 class Driver(Protocol):

@@ -90,13 +90,18 @@ class EdgeTpuSession:
 
     def sample(self, job: Job, settings: MeasureSettings) -> Outcome:
         """Load the job's compiled file, and time its first invoke, which uploads parameters, and the later ones."""
-        return interpreter.sample(lambda: self._load_alone(job, settings), settings, self.info, self._temperature)
+        return interpreter.sample(lambda: self.model(job, settings), settings, self.info, self._temperature)
 
     def sustain(self, job: Job, settings: MeasureSettings, *, for_s: float, window_s: float) -> Iterator[Window]:
         """Invoke the job's model without pause; see `interpreter.sustain`."""
         return interpreter.sustain(
-            lambda: self._load_alone(job, settings), settings, self._temperature, for_s=for_s, window_s=window_s
+            lambda: self.model(job, settings), settings, self._temperature, for_s=for_s, window_s=window_s
         )
+
+    def model(self, job: Job, settings: MeasureSettings) -> Any:
+        """The interpreter of the job's compiled file; raises CpuOps."""
+        refuse_cpu_ops(job, settings)
+        return self._load(job)
 
     def outputs(self, job: Job, seed: int = 0) -> list[npt.NDArray[Any]]:
         """The model's outputs of one invoke on the input values that `sample` sets."""
@@ -111,10 +116,6 @@ class EdgeTpuSession:
 
     def _temperature(self) -> float | None:
         return edgetpu_host.temperature_c(self._device)
-
-    def _load_alone(self, job: Job, settings: MeasureSettings) -> Any:
-        refuse_cpu_ops(job, settings)
-        return self._load(job)
 
     def _load(self, job: Job) -> Any:
         if job.artifact is None:

@@ -79,6 +79,14 @@ def sustain(
         )
 
 
+def warm_up(model: Any, settings: MeasureSettings) -> None:
+    """Invoke on the values that `sample` sets for `warm_up_s`, at least once; a model with a state begins anew."""
+    _set(model, input_values(model, settings.seed))
+    time_invokes(model.invoke, replace(settings, time_budget_s=0.0, precision=1.0, min_blocks=1), beat=stage.alive)
+    if hasattr(model, "reset_all_variables"):  # a stand-in for LiteRT need not have one
+        model.reset_all_variables()
+
+
 def probe_roofs(
     sample: Callable[[Job, MeasureSettings], Outcome], probes: Sequence[Job], settings: MeasureSettings, *, source: str
 ) -> tuple[Roof, ...]:
@@ -110,14 +118,21 @@ def probe_roofs(
 
 
 def input_values(model: Any, seed: int) -> list[tuple[int, npt.NDArray[Any]]]:
-    """(tensor index, values) for each input: the same for the same model and seed.
+    """(tensor index, values) for each input: the same for the same model and seed; see `seeded_values`."""
+    details = model.get_input_details()
+    found = seeded_values([(tuple(i["shape"]), i["dtype"]) for i in details], seed)
+    return [(int(i["index"]), values) for i, values in zip(details, found, strict=True)]
+
+
+def seeded_values(kinds: Sequence[tuple[tuple[int, ...], Any]], seed: int) -> list[npt.NDArray[Any]]:
+    """Values for each (shape, dtype): the same for the same seed.
 
     int8 and uint8 over their whole range, floats uniform in [-1, 1); other types, which are mostly indices, zero.
     """
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    return [(int(i["index"]), _values(generator, tuple(i["shape"]), i["dtype"])) for i in model.get_input_details()]
+    return [_values(generator, shape, dtype) for shape, dtype in kinds]
 
 
 def _values(generator: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:

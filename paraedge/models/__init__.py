@@ -48,7 +48,9 @@ FAMILIES: Mapping[str, AnyFamily] = {
         name="conv_stack", params=ConvStackParams, generate=build_conv_stack, summary="equal convolutions with ReLU"
     ),
     "matmul": Family(name="matmul", params=MatmulParams, generate=build_matmul, summary="one square matrix product"),
-    "zoo": Family(name="zoo", params=ZooParams, generate=build_zoo, summary="MobileNetV1, MobileNetV2, InceptionV3"),
+    "zoo": Family(
+        name="zoo", params=ZooParams, generate=build_zoo, summary="MobileNetV1, MobileNetV2, InceptionV3, ViT"
+    ),
 }
 
 

@@ -199,9 +199,10 @@ class Network:
         shape: tuple[int, ...],
         layer_options: Options,
         quantization: Quantization | None,
+        version: int | None = None,
     ) -> None:
         self._tensors.append(scales.activation(name, shape, self._precision, quantization))
-        version = LOWEST_VERSION[op][self._precision]
+        version = version or LOWEST_VERSION[op][self._precision]
         outputs = (len(self._tensors) - 1,)
         self._layers.append(Layer(op=op, inputs=inputs, outputs=outputs, options=layer_options, version=version))
 

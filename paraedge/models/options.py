@@ -14,6 +14,12 @@ Options: TypeAlias = Mapping[str, OptionValue]
 MEAN: Options = {"keep_dims": False}
 SOFTMAX: Options = {"beta": 1.0}
 CONCATENATION: Options = {"axis": 3, "fused_activation_function": "NONE"}
+TOKENS: Options = {"axis": 1, "fused_activation_function": "NONE"}
+"""CONCATENATION of tokens."""
+KEPT_MEAN: Options = {"keep_dims": True}
+GELU: Options = {"approximate": False}
+MUL: Options = {"fused_activation_function": "NONE"}
+SUB: Options = {"fused_activation_function": "NONE"}
 
 
 @functools.cache
@@ -25,6 +31,15 @@ def dense(activation: str) -> Options:
         "keep_num_dims": False,
         "asymmetric_quantize_inputs": False,
     }
+
+
+TOKEN_DENSE: Options = {**dense("NONE"), "keep_num_dims": True}
+
+
+@functools.cache
+def matmul(*, adj_y: bool) -> Options:
+    """BatchMatMulOptions."""
+    return {"adj_x": False, "adj_y": adj_y, "asymmetric_quantize_inputs": False}
 
 
 @functools.cache

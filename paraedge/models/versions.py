@@ -13,14 +13,27 @@ from paraedge.core.spec import Precision
 LOWEST_VERSION: Mapping[str, Mapping[Precision, int]] = {
     "ADD": {"float32": 1, "int8": 2},
     "AVERAGE_POOL_2D": {"float32": 1, "int8": 2},
+    "BATCH_MATMUL": {"float32": 1, "int8": 2},
+    "BROADCAST_TO": {"float32": 2, "int8": 3},
     "CONCATENATION": {"float32": 1, "int8": 2},
     "CONV_2D": {"float32": 1, "int8": 3},
     "DEPTHWISE_CONV_2D": {"float32": 1, "int8": 3},
     "FULLY_CONNECTED": {"float32": 1, "int8": 4},
+    "GELU": {"float32": 1, "int8": 2},
     "MAX_POOL_2D": {"float32": 1, "int8": 2},
     "MEAN": {"float32": 1, "int8": 2},
+    "MUL": {"float32": 1, "int8": 2},
     "PAD": {"float32": 1, "int8": 2},
     "RESHAPE": {"float32": 1, "int8": 1},
+    "RSQRT": {"float32": 1, "int8": 2},
+    "SLICE": {"float32": 1, "int8": 2},
     "SOFTMAX": {"float32": 1, "int8": 2},
+    "SPLIT": {"float32": 1, "int8": 2},
+    "SQUARED_DIFFERENCE": {"float32": 1, "int8": 2},
+    "SUB": {"float32": 1, "int8": 2},
+    "TRANSPOSE": {"float32": 1, "int8": 2},
 }
 """Without dilation, shuffled weights, `keep_num_dims` or per-channel FULLY_CONNECTED, which ask for later ones."""
+
+KEPT_DIMENSIONS_VERSION: Mapping[Precision, int] = {"float32": 5, "int8": 5}
+"""Of FULLY_CONNECTED with `keep_num_dims`."""

@@ -108,6 +108,11 @@ def _answers(session: Session, message: Mapping[str, object]) -> Iterator[dict[s
                 yield {"say": "window", "window": window}
             yield {"say": "sustained"}
             return
+        if message["do"] == "stage":
+            from paraedge.run import stage_loop
+
+            yield from stage_loop.serve(session, job, settings, message)
+            return
         outcome = session.sample(job, settings)
     except Exception as error:
         outcome = stage.failure(error)

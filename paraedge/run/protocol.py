@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from paraedge.core import device, graph, outcome, spec, window
+from paraedge.core import device, graph, outcome, partition, pipeline, spec, window
 from paraedge.core.errors import ParaedgeError
 
 Noun = TypeVar("Noun")
@@ -37,7 +37,8 @@ NOUNS: Mapping[str, type[Any]] = {
         *(graph.ConstantWeights, graph.FileWeights, graph.Layer, graph.LayerGraph, graph.Quantization),
         *(graph.SeededWeights, graph.Tensor),
         *(outcome.Artifact, outcome.Block, outcome.Failure, outcome.Job, outcome.Measurement, outcome.Placement),
-        *(outcome.Prediction, spec.ModelSpec, window.Window, PlainParams),
+        *(outcome.Prediction, partition.Partition, partition.Stage, pipeline.PipelineRun, pipeline.StageRun),
+        *(spec.ModelSpec, window.Window, PlainParams),
     )
 }
 

@@ -40,7 +40,7 @@ def measure_roofs(driver: Driver, target: Target, probes: Sequence[Job], setting
             return session.roofs(probes, settings)
         finally:
             session.close()
-    request = {"do": "roofs", "probes": tuple(map(_absolute, probes)), "settings": settings}
+    request = {"do": "roofs", "probes": tuple(map(absolute, probes)), "settings": settings}
     try:
         with Worker(driver, target, settings) as worker:
             return tuple(expect(worker.ask(request, "roofs"), "roofs", tuple))
@@ -57,7 +57,7 @@ def sustain(
     """
     if not driver.isolated:
         raise BadInput(f"{target.device} is simulated: it would say the same for ever; take cpu or an edgetpu")
-    request = {"do": "sustain", "job": _absolute(replace(job, graph=None)), "settings": settings}
+    request = {"do": "sustain", "job": absolute(replace(job, graph=None)), "settings": settings}
     times = {"for_s": float(for_s), "window_s": float(window_s)}
     try:
         with Worker(driver, target, settings) as worker:
@@ -110,7 +110,7 @@ def _visit_isolated(
                     openings = 0
                 outcome = _sample(worker, job, driver, settings)
             except ChildFailed as error:
-                outcome = _with_limit(error.failure, settings)
+                outcome = with_limit(error.failure, settings)
                 if worker is None:
                     openings, unopened = openings + 1, error.failure
                 else:
@@ -126,23 +126,24 @@ def _visit_isolated(
 
 def _sample(worker: Worker, job: Job, driver: Driver, settings: MeasureSettings) -> Outcome:
     # a graph is long to send, and a driver that reads files has no use for it
-    sent = replace(_absolute(job), graph=None) if driver.needs_file else job
+    sent = replace(absolute(job), graph=None) if driver.needs_file else job
     outcome = worker.ask({"do": "sample", "job": sent, "settings": settings}, "outcome")["outcome"]
     if isinstance(outcome, Failure):
-        return _with_limit(outcome, settings)
+        return with_limit(outcome, settings)
     if isinstance(outcome, Measurement):
         return outcome
     return Failure(stage="run", error="BadMessage", message=f"the session returned {type(outcome).__name__}")
 
 
-def _with_limit(failure: Failure, settings: MeasureSettings) -> Failure:
+def with_limit(failure: Failure, settings: MeasureSettings) -> Failure:
     """Native code rarely says that it ran out of memory, so a limit that was set is told with every failure."""
     if settings.memory_mb is None or failure.error == "TimeOut":
         return failure
     return replace(failure, message=f"{failure.message} (under a limit of {settings.memory_mb} MiB of memory)")
 
 
-def _absolute(job: Job) -> Job:
+def absolute(job: Job) -> Job:
+    """The job with a path that means the same in a child."""
     if job.artifact is None:
         return job
     return replace(job, artifact=replace(job.artifact, path=Path(job.artifact.path).absolute()))

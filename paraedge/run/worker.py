@@ -8,7 +8,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -53,9 +53,21 @@ class ChildFailed(Exception):
 
 
 class Worker:
-    """A fresh interpreter with the device open. A context manager; the child never outlives it."""
+    """A fresh interpreter with the device open. A context manager; the child never outlives it.
 
-    def __init__(self, driver: Driver, target: Target, settings: MeasureSettings) -> None:
+    descriptors: open files that the child inherits under their numbers. started: called with the process before
+    anything is asked of it, so that another thread can kill it.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        target: Target,
+        settings: MeasureSettings,
+        *,
+        descriptors: Sequence[int] = (),
+        started: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    ) -> None:
         self.settings = settings
         self.stage: Stage = "open"
         self._busy = True
@@ -64,7 +76,9 @@ class Worker:
         self._killed_by_kernel = _kernel_kills()
         self._requests = self._replies = self._log = -1
         self._selector = selectors.DefaultSelector()
-        self._process = self._start(target)
+        self._process = self._start(target, descriptors)
+        if started is not None:
+            started(self._process)
         class_name = f"{type(driver).__module__}:{type(driver).__qualname__}"
         try:
             where = {"target": target, "port": registry.port(target.device)}
@@ -136,7 +150,7 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(self, target: Target) -> subprocess.Popen[bytes]:
+    def _start(self, target: Target, descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
         child_read, self._requests = os.pipe()
         self._replies, child_write = os.pipe()
         self._log, child_log = os.pipe()
@@ -147,7 +161,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=child_log,  # LiteRT prints to both
                 stderr=child_log,
-                pass_fds=(child_read, child_write),
+                pass_fds=(child_read, child_write, *descriptors),
                 env=_environment(),
             )
         except OSError as error:  # no memory or no process left for another

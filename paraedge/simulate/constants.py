@@ -31,11 +31,19 @@ UNITS: Mapping[str, str] = {
     "instruction_bytes_per_unit": "byte",
     "instruction_bytes_per_softmax": "byte",
     "overhead_ms": "ms",
+    "host_ms": "ms",
+    "handover_ms_per_mib": "ms/MiB",
+    "stream_pipelined_ms": "ms",
+    "idle_ms": "ms",
 }
 """Each constant of a hardware file with the unit that its value must be in."""
 
+OF_PIPELINES = ("host_ms", "handover_ms_per_mib", "stream_pipelined_ms", "idle_ms")
+"""Constants of pipelines only; a user's file may lack them."""
+
 MAY_BE_ZERO = frozenset(
     {
+        *OF_PIPELINES,
         *("depthwise_cycles", "input_room_bytes", "return_block_ns", "stream_setup_ms", "overhead_ms"),
         *("instruction_bytes_per_border", "instruction_bytes_per_unit", "instruction_bytes_per_softmax"),
     }
@@ -88,7 +96,10 @@ class Hardware:
     *_cycles: of one step (`steps.layer_steps`). wide_memory_bytes: room of parameters and instructions.
     input_room_bytes: of the input that the parameters don't have to make room for. narrow_memory_bytes,
     stripe_memory_bytes, most_fetches: of `traffic.weight_fetches`. link: input and instructions to the device.
-    return: outputs to the host. sources: the file's constants as written. residuals: by regime.
+    return: outputs to the host. Of a pipeline's stages: host_ms, the host's own time for each input, serial, so that no
+    two outputs come closer together; handover_ms_per_mib, of what a stage receives from earlier ones, while it is busy;
+    stream_pipelined_ms, how much longer a stage that streams parameters is busy; idle_ms, how much longer again on the
+    first input after it was idle. sources: the file's constants as written. residuals: by regime.
     """
 
     name: str
@@ -118,6 +129,10 @@ class Hardware:
     instruction_bytes_per_unit: float
     instruction_bytes_per_softmax: float
     overhead_ms: float
+    host_ms: float
+    handover_ms_per_mib: float
+    stream_pipelined_ms: float
+    idle_ms: float
     sources: Mapping[str, Constant]
     residuals: Mapping[str, Residuals]
 

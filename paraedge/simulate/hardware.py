@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from paraedge.core.device import Absence
 from paraedge.core.errors import BadInput, short
-from paraedge.simulate.constants import Hardware
+from paraedge.simulate.constants import OF_PIPELINES, Constant, Hardware
 from paraedge.simulate.hardware_file import parse_hardware
 
 if sys.version_info >= (3, 11):
@@ -20,6 +21,8 @@ else:
 SHIPPED = Path(__file__).with_name("hardware")
 FOLDER_VARIABLE = "PARAEDGE_HARDWARE"
 """Environment variable that names a folder of the user's own hardware files; each becomes a device too."""
+MEASURED_PIPELINES = "sim-edgetpu-pcie"
+"""The one host of which pipelines were measured."""
 LARGEST_FILE_BYTES = 1 << 20
 
 
@@ -94,4 +97,12 @@ def _read(path: Path, _modified_ns: int, _size: int) -> Hardware:
         table = tomllib.loads(path.read_bytes().decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInput(f"{path}: not a TOML file: {short(error, 200)}") from None
-    return parse_hardware(table, source=str(path))
+    return parse_hardware(table, source=str(path), assumed=None if path.parent == SHIPPED else _assumed())
+
+
+@functools.cache
+def _assumed() -> dict[str, Constant]:
+    """What a user's file that is older than pipelines is taken to say of them."""
+    sources = read_hardware(SHIPPED / f"{MEASURED_PIPELINES}.toml").sources
+    text = f"assumed to be that of {MEASURED_PIPELINES}: the file has none"
+    return {key: dataclasses.replace(sources[key], source=text, low=None, high=None) for key in OF_PIPELINES}

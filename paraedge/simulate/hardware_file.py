@@ -15,8 +15,13 @@ CONSTANT_KEYS = frozenset({"value", "unit", "source", "note", "low", "high"})
 RESIDUAL_FIELDS = {field.name: str(field.type) for field in dataclasses.fields(Residuals)}
 
 
-def parse_hardware(table: Mapping[str, object], *, source: str) -> Hardware:
-    """A checked Hardware from a TOML table; `source` is named in the errors."""
+def parse_hardware(
+    table: Mapping[str, object], *, source: str, assumed: Mapping[str, Constant] | None = None
+) -> Hardware:
+    """A checked Hardware from a TOML table; `source` is named in the errors.
+
+    assumed: constants to be taken where the table has none.
+    """
     for key in sorted(set(table) - TOP_KEYS):
         raise BadInput(f"{source}: unknown key {key!r}; known are {', '.join(sorted(TOP_KEYS))}")
     texts = {key: _text(table.get(key), f"{source}: {key}") for key in TEXT_KEYS}
@@ -30,7 +35,8 @@ def parse_hardware(table: Mapping[str, object], *, source: str) -> Hardware:
         raise BadInput(f"{source}: the table [constants] is missing; it needs {', '.join(UNITS)}")
     for key in sorted(set(raw) - set(UNITS)):
         raise BadInput(f"{source}: unknown constant {short(key, 80)!r}; known are {', '.join(UNITS)}")
-    constants = {key: _constant(raw.get(key), key, f"{source}: constants.{key}") for key in UNITS}
+    taken = {key: constant for key, constant in (assumed or {}).items() if key not in raw}
+    constants = {key: taken.get(key) or _constant(raw.get(key), key, f"{source}: constants.{key}") for key in UNITS}
     values = {key: constant.value for key, constant in constants.items()}
     residuals = _residuals(table.get("residuals", []), source)
     return Hardware(

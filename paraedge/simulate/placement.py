@@ -38,7 +38,7 @@ def place(graph: LayerGraph, hardware: Hardware) -> Subgraph:
     A layer larger than what is left of the cache is streamed; a later, smaller one may still fit.
     """
     reasons = check_mappable(graph)
-    compiled = _compiled_op(graph.layers, reasons)
+    compiled = compiled_op(graph.layers, reasons)
     chosen = partition_of(graph, reasons) if compiled is None else (compiled,)
     outside = _outside(len(graph.layers), chosen, reasons, compiled is not None)
     run = [graph.layers[index] for index in chosen]
@@ -129,7 +129,8 @@ def _layer_bytes(tensors: Sequence[Tensor], run: Sequence[Layer], indices: Seque
     return {index: size for index, size in sizes if size > 0}
 
 
-def _compiled_op(layers: Sequence[Layer], reasons: Mapping[int, str]) -> int | None:
+def compiled_op(layers: Sequence[Layer], reasons: Mapping[int, str]) -> int | None:
+    """The first op that was compiled for the Edge TPU, or None."""
     for index in reasons:
         if layers[index].op == "CUSTOM" and layers[index].custom_code == EDGETPU_OP:
             return index

@@ -25,12 +25,13 @@ def regime(graph: LayerGraph, layers: Sequence[int], streamed: bool) -> str:
 
     `convolutions` have kernels above 1 x 1 only; anything mixed is a `network`.
     """
-    kinds = {_kind(graph, index) for index in layers}
+    kinds = {kind_of(graph, index) for index in layers}
     kind = kinds.pop() if len(kinds) == 1 else "network"
     return f"{kind}, {PLACES[streamed]}"
 
 
-def _kind(graph: LayerGraph, index: int) -> str:
+def kind_of(graph: LayerGraph, index: int) -> str:
+    """The kind of one layer, or `network` where it alone is none."""
     layer = graph.layers[index]
     if layer.op == "FULLY_CONNECTED":
         return "fully connected"

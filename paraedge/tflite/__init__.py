@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paraedge.tflite.cut import Segment, cut_model
 from paraedge.tflite.estimate import model_bytes_estimate
 from paraedge.tflite.executable import DmaHint, Executable, ExecutableLayer, Package, read_packages
 from paraedge.tflite.read import parse_graph, read_graph
@@ -12,6 +13,8 @@ __all__ = [
     "Executable",
     "ExecutableLayer",
     "Package",
+    "Segment",
+    "cut_model",
     "model_bytes_estimate",
     "parse_graph",
     "read_graph",

@@ -6,10 +6,11 @@ import errno
 import mmap
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from paraedge.core.errors import BadModelFile, short
+from paraedge.core.errors import BadInput, BadModelFile, short
 from paraedge.core.graph import (
     ITEM_BYTES,
     ConstantWeights,
@@ -72,12 +73,21 @@ def parse_graph(data: bytes | bytearray | memoryview, name: str) -> LayerGraph:
 
 def _parse(data: memoryview, name: str, where: str) -> LayerGraph:
     check_kind(data, where)
+    with damage_named(where):
+        return parse_subgraph(ModelTables(Source(data)), 0, name)
+
+
+@contextmanager
+def damage_named(where: str) -> Iterator[None]:
+    """BadModelFile that begins with `where`, also for what LiteRT's generated reader raises on damaged bytes."""
     try:
-        return _main_graph(Source(data), name)
+        yield
     except BadModelFile as error:
         raise BadModelFile(f"{where}: {error}") from None
-    except (struct.error, ValueError, IndexError, TypeError, OverflowError) as error:  # the generated reader of options
-        raise BadModelFile(f"{where}: damaged options of an operator ({short(error, 80)})") from None
+    except BadInput:
+        raise
+    except (struct.error, ValueError, IndexError, TypeError, OverflowError) as error:
+        raise BadModelFile(f"{where}: damaged options of an operator, or a tensor ({short(error, 80)})") from None
 
 
 def check_kind(data: memoryview, where: str) -> None:
@@ -105,18 +115,27 @@ def check_kind(data: memoryview, where: str) -> None:
 _TEXT_BYTES = frozenset(range(32, 127)) | {9, 10, 13}
 
 
-def _main_graph(source: Source, name: str) -> LayerGraph:
-    model = source.root()
-    codes = [operator_code(table) for table in model.tables(1)]
-    subgraphs = model.tables(2)
-    if not subgraphs:
-        raise BadModelFile("a model without a subgraph")
-    buffers = [_span_of_buffer(source, table) for table in model.tables(4)]
-    main = subgraphs[0]
-    tables = main.tables(0)
+class ModelTables:
+    """The tables of a model that its subgraphs share: operator codes, and where the data of each buffer lies."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.root = source.root()
+        self.codes, self.subgraphs = self.root.tables(1), self.root.tables(2)
+        self.operators = [operator_code(table) for table in self.codes]
+        self.buffers = [_span_of_buffer(source, table) for table in self.root.tables(4)]
+        if not self.subgraphs:
+            raise BadModelFile("a model without a subgraph")
+
+
+def parse_subgraph(model: ModelTables, number: int, name: str) -> LayerGraph:
+    """A subgraph of a model; the caller names the damage."""
+    subgraph, source, buffers = model.subgraphs[number], model.source, model.buffers
+    tables = subgraph.tables(0)
     tensors = tuple(_tensor(source, table, index, buffers) for index, table in enumerate(tables))
-    layers = tuple(_layer(table, index, codes, len(tensors)) for index, table in enumerate(main.tables(3)))
-    inputs, outputs = main.integers(1, "i"), main.integers(2, "i")
+    operators = enumerate(subgraph.tables(3))
+    layers = tuple(_layer(table, index, model.operators, len(tensors)) for index, table in operators)
+    inputs, outputs = subgraph.integers(1, "i"), subgraph.integers(2, "i")
     _check_ids(inputs + outputs, 0, len(tensors), "the graph")
     _check_order(tensors, layers, inputs)
     return LayerGraph(name=name, tensors=tensors, layers=layers, inputs=inputs, outputs=outputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import flatbuffers
@@ -49,9 +49,9 @@ def write_model(graph: LayerGraph, *, source: bytes | memoryview | None = None) 
 
 
 def _model(builder: Any, codes: Sequence[int], subgraphs: Sequence[int], buffers: Sequence[int]) -> None:
-    code_vector = _offsets(builder, codes)
-    subgraph_vector = _offsets(builder, subgraphs)
-    buffer_vector = _offsets(builder, buffers)
+    code_vector = tables(builder, codes)
+    subgraph_vector = tables(builder, subgraphs)
+    buffer_vector = tables(builder, buffers)
     description = builder.CreateString(DESCRIPTION)
     schema.ModelStart(builder)
     schema.ModelAddVersion(builder, SCHEMA_VERSION)
@@ -63,9 +63,9 @@ def _model(builder: Any, codes: Sequence[int], subgraphs: Sequence[int], buffers
 
 
 def _subgraph(builder: Any, graph: LayerGraph, tensors: Sequence[int], operators: Sequence[int]) -> int:
-    tensor_vector = _offsets(builder, tensors)
-    operator_vector = _offsets(builder, operators)
-    inputs, outputs = _integers(builder, graph.inputs), _integers(builder, graph.outputs)
+    tensor_vector = tables(builder, tensors)
+    operator_vector = tables(builder, operators)
+    inputs, outputs = integers(builder, graph.inputs), integers(builder, graph.outputs)
     name = builder.CreateString("main")
     schema.SubGraphStart(builder)
     schema.SubGraphAddTensors(builder, tensor_vector)
@@ -97,10 +97,15 @@ def _buffer(builder: Any, tensor: Tensor, weights: Weights, source: bytes | memo
     size_bytes = weights.size_bytes if isinstance(weights, FileWeights) else tensor.size_bytes
     if size_bytes is None:
         raise BadInput(f"tensor {tensor.name}: constants of type {tensor.dtype} can't be written")
+    return buffer(builder, size_bytes, lambda out: _fill(tensor, weights, out, source))
+
+
+def buffer(builder: Any, size_bytes: int, fill_in: Callable[[npt.NDArray[np.uint8]], object]) -> int:
+    """Offset of a new Buffer table with `size_bytes` of data, which `fill_in` is given to write."""
     # the generated Pack ignores the schema's `force_align: 16` and copies; so reserve the vector and fill it in place
     builder.StartVector(1, size_bytes, BUFFER_ALIGNMENT_BYTES)
     builder.head -= size_bytes
-    _fill(tensor, weights, np.frombuffer(builder.Bytes, np.uint8, size_bytes, builder.head), source)
+    fill_in(np.frombuffer(builder.Bytes, np.uint8, size_bytes, builder.head))
     data = builder.EndVector()
     schema.BufferStart(builder)
     schema.BufferAddData(builder, data)
@@ -125,7 +130,7 @@ def _tensor(builder: Any, tensor: Tensor, buffer: int) -> int:
     if tensor.dtype not in dtype_numbers():
         raise BadInput(f"tensor {tensor.name}: TFLite has no type {tensor.dtype}; it has {', '.join(dtype_numbers())}")
     name = builder.CreateString(tensor.name)
-    shape = _integers(builder, tensor.shape)
+    shape = integers(builder, tensor.shape)
     quantization = _quantization(builder, tensor)
     schema.TensorStart(builder)
     schema.TensorAddShape(builder, shape)
@@ -174,7 +179,7 @@ def _operator(builder: Any, layer: Layer, code_index: int) -> int:
     if kind is None and layer.options:
         raise BadInput(f"{layer.op} has no options in TFLite, but was given {', '.join(layer.options)}")
     options = None if kind is None else pack_options(builder, kind, layer.options)
-    inputs, outputs = _integers(builder, layer.inputs), _integers(builder, layer.outputs)
+    inputs, outputs = integers(builder, layer.inputs), integers(builder, layer.outputs)
     schema.OperatorStart(builder)
     schema.OperatorAddOpcodeIndex(builder, code_index)
     schema.OperatorAddInputs(builder, inputs)
@@ -188,11 +193,13 @@ def _operator(builder: Any, layer: Layer, code_index: int) -> int:
     return int(schema.OperatorEnd(builder))
 
 
-def _integers(builder: Any, values: Iterable[int]) -> int:
+def integers(builder: Any, values: Iterable[int]) -> int:
+    """Offset of a new vector of 32-bit integers."""
     return int(builder.CreateNumpyVector(np.asarray(tuple(values), dtype=np.int32)))
 
 
-def _offsets(builder: Any, offsets: Sequence[int]) -> int:
+def tables(builder: Any, offsets: Sequence[int]) -> int:
+    """Offset of a new vector of the tables that lie at these offsets."""
     builder.StartVector(4, len(offsets), 4)
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)

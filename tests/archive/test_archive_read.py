@@ -166,3 +166,28 @@ def test_importing_and_writing_load_nothing_heavy() -> None:
     script = "import sys, paraedge.archive; print(sorted({'pandas', 'numpy', 'scipy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_stages_come_back(tmp_path: Path, make: Make, open_archive: Open) -> None:
+    device = 'host, "b" é'
+    rows = [make(1), make(2, segments=1), make(3, segments=3, device=device), make(3, segments=2, error="no")]
+    with open_archive(tmp_path) as archive:
+        archive.append(rows[0])
+        assert not (tmp_path / "stages.csv").exists()
+        for row in rows[1:]:
+            archive.append(row)
+    with open_archive(tmp_path) as archive:
+        assert archive.done == {row.key for row in rows}
+    campaign = read_campaign(tmp_path)
+    expected = [(row.run_id, *line) for row in rows for line in row.stages]
+    assert list(campaign.stages().itertuples(index=False, name=None)) == [pytest.approx(line) for line in expected]
+    assert set(campaign.stages()["device"]) == {"cpu", device}
+    assert campaign.runs["strategy"].tolist()[2:] == ["params", "params"]
+    assert campaign.runs[["segments", "inputs"]].to_numpy().tolist() == [[pd.NA, pd.NA], [1, 10], [3, 10], [2, 10]]
+
+
+def test_a_model_has_a_row_for_each_way_it_is_spread(tmp_path: Path, make: Make, open_archive: Open) -> None:
+    with open_archive(tmp_path) as archive:
+        for segments in (None, 1, 2, 3):
+            archive.append(make(1, segments=segments))
+    assert len(read_campaign(tmp_path).runs) == 4

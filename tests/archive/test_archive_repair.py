@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,64 @@ def campaign(tmp_path: Path, make: Callable[..., Row], open_archive: Callable[..
 
 def last_lines(data: bytes, count: int) -> int:
     """Where the last lines begin."""
-    return len(data) - sum(len(line) for line in data.splitlines(keepends=True)[-count:])
+    return len(data) - sum(len(line) for line in data.splitlines(keepends=True)[::-1][:count])
+
+
+@pytest.fixture
+def pipelines(tmp_path: Path, make: Callable[..., Row], open_archive: Callable[..., Archive]) -> Path:
+    """Five rows: whole models and pipelines, one failed; a device with a name that needs quotes."""
+    folder = tmp_path / "pipelines"
+    with open_archive(folder) as archive:
+        for node in range(1, 6):
+            archive.append(piped(make, node))
+    return folder
+
+
+def piped(make: Callable[..., Row], node: int) -> Row:
+    segments = {1: None, 2: 2, 3: 3, 4: 2, 5: 3}[node]
+    return make(node, segments=segments, error="no" if node == 3 else None, device='a "cpu", b')
+
+
+@pytest.mark.parametrize("file", ["runs.csv", "samples.csv", "stages.csv"])
+def test_pipelines_cut_within_and_around_their_last_lines(
+    pipelines: Path, make: Callable[..., Row], open_archive: Callable[..., Archive], whole: Whole, file: str
+) -> None:
+    data = (pipelines / file).read_bytes()
+    ends = [last_lines(data, count) for count in range(5 if file == "stages.csv" else 3)]
+    within = [(begin + end) // 2 for end, begin in itertools.pairwise(ends)]
+    for length in [*within, *ends[1:], *(end + 1 for end in ends[1:]), *(end - 1 for end in ends[:-1])]:
+        copy = pipelines.with_name("copy")
+        shutil.copytree(pipelines, copy)
+        (copy / file).write_bytes(data[:length])
+        read_campaign(copy).stages()
+        with open_archive(copy) as archive:
+            for node in range(1, 6):
+                if piped(make, node).key not in archive.done:
+                    assert node >= 4
+                    archive.append(piped(make, node))
+        assert sorted(int(run["node"]) for run in whole(copy)) == [1, 2, 3, 4, 5]
+        shutil.rmtree(copy)
+
+
+def test_stages_that_are_all_gone_do_not_take_the_runs_with_them(
+    pipelines: Path, make: Callable[..., Row], open_archive: Callable[..., Archive]
+) -> None:
+    before = (pipelines / "runs.csv").read_bytes()
+    (pipelines / "stages.csv").unlink()
+    assert read_campaign(pipelines).stages().empty
+    with open_archive(pipelines) as archive:
+        assert len(archive.done) == 5
+        assert (pipelines / "runs.csv").read_bytes() == before
+        archive.append(make(6, segments=2))
+    assert len(read_campaign(pipelines).stages()) == 2
+
+
+def test_a_bad_line_in_stages(pipelines: Path, open_archive: Callable[..., Archive]) -> None:
+    edited(lambda lines: lines.insert(3, b"what,is,this\n"), pipelines / "stages.csv")
+    with pytest.raises(BadCampaign, match=r"stages\.csv: line 4"):
+        open_archive(pipelines)
+    with pytest.raises(BadCampaign, match=r"stages\.csv: line 4"):
+        read_campaign(pipelines).stages()
 
 
 @pytest.mark.parametrize("file", ["runs.csv", "samples.csv"])
@@ -142,7 +200,9 @@ def test_damage_that_no_kill_explains_is_refused_by_line(
     assert not (campaign / ".lock").exists()
 
 
-@pytest.mark.parametrize(("column", "value"), [("round", "one"), ("status", "good"), ("attempt", ""), ("threads", "x")])
+@pytest.mark.parametrize(
+    ("column", "value"), [("round", "one"), ("status", "good"), ("attempt", ""), ("threads", "x"), ("inputs", "x")]
+)
 def test_cells_that_resuming_needs(
     campaign: Path, open_archive: Callable[..., Archive], column: str, value: str
 ) -> None:

@@ -29,6 +29,7 @@ def earlier(tmp_path: Path, make: Callable[..., Row], open_archive: Callable[...
         csv.writer(file, lineterminator="\n").writerows([[row[i] for i in kept] for row in (header, *rows)])
     meta = json.loads((tmp_path / "meta.json").read_text())
     meta["columns"] = [column for column in meta["columns"] if column["name"] not in ADDED]
+    del meta["stages_columns"]
     (tmp_path / "meta.json").write_text(json.dumps(meta))
     return tmp_path
 
@@ -58,6 +59,20 @@ def test_it_is_resumed_and_then_has_them(
     assert len(read_campaign(earlier).runs) == 3
     described = [column["name"] for column in json.loads((earlier / "meta.json").read_text())["columns"]]
     assert described == list(after.columns)
+
+
+def test_it_may_go_on_with_pipelines(
+    earlier: Path, make: Callable[..., Row], open_archive: Callable[..., Archive], whole: Callable[[Path], object]
+) -> None:
+    assert read_campaign(earlier).stages().empty
+    with open_archive(earlier) as archive:
+        archive.append(make(1, segments=2))
+    whole(earlier)
+    campaign = read_campaign(earlier)
+    assert campaign.runs["segments"].tolist() == [pd.NA, pd.NA, 2]
+    assert campaign.stages()["stage"].tolist() == [1, 2]
+    described = json.loads((earlier / "meta.json").read_text())["stages_columns"]
+    assert [column["name"] for column in described] == list(campaign.stages().columns)
 
 
 def test_a_column_of_always_is_still_missed(earlier: Path, open_archive: Callable[..., Archive]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import math
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from paraedge.archive import Row, make_row
-from paraedge.archive.columns import RESULT, TERMS, run_columns
+from paraedge.archive import Key, Row, make_row
+from paraedge.archive.columns import RESULT, STAGES, TERMS, run_columns
 from paraedge.archive.row import median_interval, quantile, run_id
 from paraedge.core.device import DeviceInfo, Origin, Target
 from paraedge.core.graph import FileWeights, Layer, LayerGraph, Tensor
 from paraedge.core.outcome import Block, Failure, Measurement, Outcome, Placement, Prediction
+from paraedge.core.partition import Partition
+from paraedge.core.pipeline import PipelineRun
 from paraedge.core.spec import ModelSpec, Params
 
 CPU = DeviceInfo(id="cpu", origin=Origin.MEASURED, batch_mode="native")
 SIMULATED = DeviceInfo(id="sim-x", origin=Origin.SIMULATED, batch_mode="looped")
+EXAMPLE = Path(__file__).resolve().parents[2] / "results" / "example" / "runs.csv"
 SUMMARY = ("median", "low", "high", "p90", "p99", "mean", "min")
 
 
@@ -228,10 +234,13 @@ def test_no_number_without_an_origin() -> None:
         made(Measurement(device=CPU, blocks=(), stop_reason="precision"))
 
 
-def test_every_cell_has_a_column() -> None:
+def test_every_cell_has_a_column(
+    make_pipeline: Callable[[int], PipelineRun], make_partition: Callable[[int], Partition]
+) -> None:
     names = {column.name for column in run_columns(("n", "widths"))}
     simulated = Measurement(device=SIMULATED, blocks=(), stop_reason="simulated", prediction=prediction())
     full = made(measured([(1, 5)] * 9), graph=dense_graph(1, 8)).cells | made(simulated, mode="looped").cells
+    full |= made(dataclasses.replace(measured([(1, 5)]), pipeline=make_pipeline(2), partition=make_partition(2))).cells
     full |= made(Failure(stage="run", error="E", message="")).cells
     assert names == set(full)
 
@@ -242,9 +251,52 @@ def test_filled_columns_are_filled_in_a_failed_row() -> None:
 
 
 def test_run_id_differs_where_anything_of_the_key_does() -> None:
-    key = ("0123456789abcdef", "cpu", 1, "xnnpack", 1)
-    others = [(*key[:i], None, *key[i + 1 :]) for i in range(5)]
-    ids = {run_id(other, attempt) for other in [key, *others] for attempt in (1, 2)}  # type: ignore[arg-type]
-    assert len(ids) == 12
+    target = Target(device="cpu", threads=1, kernels="xnnpack", segments=2, strategy="params", inputs=10)
+    key = Key("s0123456789abcde", target, 1)
+    others = [key._replace(spec_id="s1"), key._replace(round=2), key._replace(target=target.alone())]
+    changes = {"device": "sim", "threads": 2, "kernels": None, "segments": 3, "strategy": "data", "inputs": 50}
+    others += [key._replace(target=dataclasses.replace(target, **{name: to})) for name, to in changes.items()]
+    ids = {run_id(other, attempt) for other in [key, *others] for attempt in (1, 2)}
+    assert len(ids) == 2 * (1 + 3 + 6)
     assert run_id(key, 1) == run_id(key, 1)
     assert all(identity[0] == "r" and len(identity) == 16 for identity in ids)
+
+
+def test_a_plain_row_has_the_run_id_of_earlier_releases() -> None:
+    """Of results/example, which the release before pipelines wrote."""
+    target = Target(device="sim-edgetpu-usb3")
+    row = next(row for row in csv.DictReader(EXAMPLE.read_text().splitlines()) if row["device"] == target.device)
+    assert run_id(Key(row["spec_id"], target, int(row["round"])), int(row["attempt"])) == row["run_id"]
+
+
+def test_a_pipeline_is_one_row_of_all_its_devices(
+    make_pipeline: Callable[[int], PipelineRun], make_partition: Callable[[int], Partition]
+) -> None:
+    run = make_pipeline(3)
+    outcome = dataclasses.replace(measured([(10, 40_000_000)]), pipeline=run, partition=make_partition(3))
+    row = made(outcome)
+    expected = {
+        "latency_median_ms": 4.0, "throughput_per_s": 250.0, "steady_per_s": 9 / 36e-3, "pass_ms": 7.5, "fill_ms": 4.0,
+        "drain_ms": 5.0, "devices_used": 3, "cuts": "1,2", "bottleneck_ms": 4.0, "lower_bound_ms": 2.0, "gap": 1.0,
+        "on_chip_bytes": 903, "off_chip_bytes": 3, "samples": 1,
+    }  # fmt: skip
+    assert {name: row.cells[name] for name in expected} == pytest.approx(expected)
+    names = [column.name for column in STAGES][1:]
+    assert [dict(zip(names, line, strict=True)) for line in row.stages] == [dataclasses.asdict(s) for s in run.stages]
+
+
+def test_bytes_that_one_stage_does_not_know_are_unknown_of_the_whole(
+    make_pipeline: Callable[[int], PipelineRun], make_partition: Callable[[int], Partition]
+) -> None:
+    first, *rest = make_partition(3).stages
+    stages = (dataclasses.replace(first, on_chip_bytes=None), *rest)
+    split = dataclasses.replace(make_partition(3), stages=stages)
+    cells = made(dataclasses.replace(measured([(10, 1)]), pipeline=make_pipeline(3), partition=split)).cells
+    assert cells["on_chip_bytes"] is None
+    assert cells["off_chip_bytes"] == 3
+
+
+def test_a_looped_batch_takes_as_many_inputs(make_pipeline: Callable[[int], PipelineRun]) -> None:
+    run = dataclasses.replace(measured([(10, 40_000_000)]), pipeline=make_pipeline(2))
+    assert made(run, batch=3, mode="looped").cells["latency_median_ms"] == pytest.approx(12.0)
+    assert made(run, batch=3).cells["latency_median_ms"] == pytest.approx(4.0)

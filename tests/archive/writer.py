@@ -15,10 +15,11 @@ spec.loader.exec_module(rows)
 
 
 def main(folder: Path, count: int) -> None:
-    """Append rows 1..count that are not there yet; every seventh failed; now and then replace meta.json."""
+    """Append rows 1..count that are not there yet; every seventh failed; most are pipelines; meta.json changes."""
     with rows.reopen(folder) as archive:
         for node in range(1, count + 1):
-            row = rows.row(node, blocks=1 + node % 5, error=None if node % 7 else "full,\n'of' \"quotes\"")
+            error = None if node % 7 else "full,\n'of' \"quotes\""
+            row = rows.row(node, blocks=1 + node % 5, error=error, segments=node % 4 or None)
             if row.key in archive.done:
                 continue
             archive.append(row)

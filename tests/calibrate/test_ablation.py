@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from paraedge.calibrate.ablation import VARIANTS, ablate
+from paraedge.calibrate.ablation import VARIANTS, ablate, ablate_pipelines
 from paraedge.calibrate.plan import published_plan
 from paraedge.calibrate.report import Validation
-from paraedge.simulate.constants import UNITS
+from paraedge.simulate.constants import OF_PIPELINES, UNITS
 from paraedge.simulate.counts import COSTS
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}
@@ -47,3 +47,18 @@ def test_without_stripes_the_conv_sweep_misses_its_target(
 def test_the_whole_simulator_is_a_variant_that_leaves_nothing_out() -> None:
     whole = VARIANTS[0]
     assert (whole.free, dict(whole.held)) == (frozenset(), {})
+
+
+def test_each_constant_of_pipelines_pays(edgetpu_data: Path) -> None:
+    """With sizes left out, one of the sweeps is predicted worse without it, and none better by more than a tenth."""
+    found = ablate_pipelines(edgetpu_data)
+    assert list(found) == ["all constants", *(f"no {name}" for name in OF_PIPELINES)]
+    errors = {
+        name: {group.name: group.scores["size"].median_ape for group in groups if not group.is_series}
+        for name, groups in found.items()
+    }
+    whole = errors.pop("all constants")
+    for name, without in errors.items():
+        ratios = [without[sweep] / whole[sweep] for sweep in ("CONV", "FC")]
+        assert max(ratios) > 1.3, name
+        assert min(ratios) > 0.9, name

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from paraedge import models
 from paraedge.calibrate import Calibration
-from paraedge.calibrate.report import Bytes, Group, Prediction, Slope, Validation
+from paraedge.calibrate.report import Bytes, Group, PipelineGroup, Prediction, Slope, Validation
 from paraedge.calibrate.score import Score
 from paraedge.cli import app
 from paraedge.core.spec import ModelSpec
@@ -195,6 +195,11 @@ VALIDATION = Validation(
     placements=(Bytes(name="FC", rows=40, agree=40, agree_left_out=39),),
     slopes=(Slope(name="pruned", rows=4, measured_ms_per_mib=2.5, predicted_ms_per_mib=2.25),),
     instructions=score(0.067, rows=17),
+    pipelines=(
+        PipelineGroup(name="FC", is_series=False, scores={"fitted": score(0.02), "size": score(0.04)}, contradicted=2),
+        PipelineGroup(name="FC, profiled, batch 50", is_series=True, scores={"fitted": score(0.03)}, contradicted=2),
+        PipelineGroup(name="CONV, compiler default, batch 100", is_series=True, scores={}, contradicted=0),
+    ),
 )
 BEHIND = dataclasses.replace(VALIDATION, groups=(group("bad", row=0.03, interpolation=0.02), *VALIDATION.groups))
 
@@ -224,6 +229,10 @@ def test_the_tables_of_a_validation(judged: Callable[..., str]) -> None:
     assert "models on sim-edgetpu-devboard host 20.0 75.0".split() in lines
     assert "FC 40 100.0 97.5".split() in lines
     assert "pruned 4 2.50 2.25".split() in lines
+    assert "FC nothing 9 2.0 4.0 -1.0".split() in lines
+    assert "FC size 9 4.0 8.0 -2.0".split() in lines
+    told = "2 of the 9 rows of FC, profiled, batch 50 name another split than was timed"
+    assert " ".join(text.split()).count("name another split") == " ".join(text.split()).count(told) == 1
     assert "Instruction bytes of 17 compiled models" in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -257,6 +266,7 @@ def test_json_has_every_row(judged: Callable[..., str]) -> None:
     assert found["groups"][0]["predictions"][0]["predicted_ms"] == {"row": 2.1}
     assert found["placements"][0]["agree_left_out"] == 39
     assert found["instructions"]["rows"] == 17
+    assert found["pipelines"][0]["scores"]["size"]["median_ape"] == 0.04
 
 
 def test_an_unknown_coverage_is_an_empty_cell(judged: Callable[..., str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from paraedge.calibrate.changed import changed
 from paraedge.calibrate.counted import CountedRows
-from paraedge.calibrate.fit import FASTEST_MB_PER_S, Fit, Problem, _weights, all_but
+from paraedge.calibrate.fit import FASTEST_MB_PER_S, Fit, Problem, all_but, robust_weights
 from paraedge.calibrate.row import Row
 from paraedge.core.graph import LayerGraph
 from paraedge.simulate import Hardware, load_hardware, predict
@@ -208,7 +208,7 @@ def test_weights_by_hand() -> None:
     error = np.array([0.01, 0.02, 0.30, 0.0, 0.0, 0.0])
     groups = {"a": np.array([True] * 3 + [False] * 3), "network": np.array([False] * 3 + [True] * 3)}
     scatter = 1.48 * 0.02
-    one, two, far, *floor = _weights(error, groups)
+    one, two, far, *floor = robust_weights(error, groups)
     assert (one, two) == pytest.approx((1 / scatter, 1 / scatter))
     assert far == pytest.approx((1.5 * scatter / 0.30) ** 0.5 / scatter)
     assert floor == pytest.approx([1 / 0.03] * 3)

@@ -16,6 +16,7 @@ from paraedge.calibrate.bases import published_problem
 from paraedge.calibrate.fit import Problem
 from paraedge.calibrate.published import (
     ZOO,
+    pipeline_rows,
     pruning_slopes,
     published_rows,
     segment_rows,
@@ -101,7 +102,7 @@ def test_segments_hold_what_their_row_says(edgetpu_data: Path) -> None:
     """Both segments of a cut do the MACs of the whole, and each has about the parameters that the compiler told."""
     with (edgetpu_data / "synthetic_sweeps.csv").open(newline="") as file:
         lines = {f"synthetic_sweeps.csv:{number}": line for number, line in enumerate(csv.DictReader(file), start=2)}
-    rows = segment_rows(edgetpu_data)
+    rows = list(segment_rows(pipeline_rows(edgetpu_data)))
     for first, second in zip(rows[::2], rows[1::2], strict=True):
         assert first.source == second.source
         assert len(first.graph.layers) + len(second.graph.layers) == 5
@@ -172,7 +173,8 @@ def test_tables_that_cannot_be_read(copy: Path, name: str) -> None:
 
 COLUMNS = {
     "synthetic_sweeps.csv": (
-        *("kind", "filters_or_neurons", "tpus", "onchip_mib_per_segment", "offchip_mib_per_segment", "ms_per_input"),
+        *("kind", "filters_or_neurons", "tpus", "segmentation", "batch"),
+        *("onchip_mib_per_segment", "offchip_mib_per_segment", "ms_per_input"),
     ),
     "latency.csv": ("source", "model", "interface", "host", "value_ms", "notes"),
     "compiled_models.csv": ("file", "type", "instr_bytes", "est_cycles64"),
@@ -193,6 +195,7 @@ def test_a_missing_column(copy: Path, name: str, column: str) -> None:
         ("synthetic_sweeps.csv", "filters_or_neurons", "-64"),
         ("synthetic_sweeps.csv", "filters_or_neurons", ""),
         ("synthetic_sweeps.csv", "kind", "RNN"),
+        ("synthetic_sweeps.csv", "batch", "0"),
         ("synthetic_sweeps.csv", "ms_per_input", "fast"),
         ("synthetic_sweeps.csv", "ms_per_input", "0"),
         ("synthetic_sweeps.csv", "ms_per_input", "-1"),

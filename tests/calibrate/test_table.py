@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from collections.abc import Callable
@@ -99,6 +100,20 @@ def test_the_last_attempt_of_a_round_counts(campaign: Make, attempt: Make, base:
         *(attempt(node=n, latency_ms=2.0, attempt=2) for n in (64, 128, 256)),
     )
     assert [row.latency_ms for row in read_table(folder, base)] == [2.0, 2.0, 2.0]
+
+
+def test_a_pipeline_on_the_device_is_no_row_of_it(campaign: Make, attempt: Make, base: Hardware) -> None:
+    path = campaign(*(attempt(node=n, latency_ms=0.5) for n in (512, 1024, 2048))) / "runs.csv"
+    header, *rows = csv.reader(path.read_text().splitlines())
+    at = {name: header.index(name) for name in ("segments", "inputs", "latency_median_ms")}
+    for row in list(rows):
+        piped = list(row)
+        for name, cell in (("segments", "1"), ("inputs", "50"), ("latency_median_ms", "99")):
+            piped[at[name]] = cell
+        rows.append(piped)
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    assert [row.latency_ms for row in read_table(path, base)] == [0.5, 0.5, 0.5]
 
 
 def test_a_torn_last_line_is_not_read(campaign: Make, attempt: Make, base: Hardware) -> None:

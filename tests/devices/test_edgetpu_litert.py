@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,22 +14,10 @@ from paraedge.devices import edgetpu_host, edgetpu_trial
 from paraedge.devices.edgetpu import EdgeTpuDriver
 from paraedge.run import visit
 
-SOURCE = Path(__file__).with_name("stand_in_delegate.c")
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        pytest.skip("no C compiler: the delegate for real LiteRT can't be built; the Python stand-in is tested anyway")
-    made = tmp_path_factory.mktemp("direct") / "libedgetpu.so.1"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(made), str(SOURCE)], check=True)
-    return made
-
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Path) -> Host:
-    host = make_host(tmp_path, monkeypatch, library=str(library))
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgetpu_library: Path) -> Host:
+    host = make_host(tmp_path, monkeypatch, library=str(edgetpu_library))
     (tmp_path / "packages" / "tflite_runtime" / "interpreter.py").write_text("raise ImportError('built for numpy 1')\n")
     host.usb("2-1")
     host.usb("2-2")
@@ -85,11 +71,11 @@ def test_the_runtime_s_list_says_which_device_is_meant(
         ("refuse", edgetpu_trial.DelegateRefused, "no such device"),
     ],
 )
-def test_a_library_that_fails(host: Host, library: Path, how: str, error: type[Exception], said: str) -> None:
+def test_a_library_that_fails(host: Host, edgetpu_library: Path, how: str, error: type[Exception], said: str) -> None:
     host.monkeypatch.setenv("STAND_IN_LOAD", how)
     stick, _ = edgetpu_host.find_attached()
     with pytest.raises(error, match=said):
-        edgetpu_trial.trial(stick, str(library), "ai_edge_litert")
+        edgetpu_trial.trial(stick, str(edgetpu_library), "ai_edge_litert")
 
 
 def test_a_compiled_model_on_a_plain_interpreter_says_what_is_missing(host: Host, model: Path) -> None:

@@ -69,6 +69,35 @@ def test_every_invoke_after_the_warm_up_is_in_a_window() -> None:
     assert before[1:] == [total for total, _ in counted[:-1]]
 
 
+@pytest.mark.parametrize("warm_up_s", [0.0, 0.01])
+def test_a_warm_up_invokes_and_leaves_no_trace(warm_up_s: float) -> None:
+    """A model that counts its invokes has forgotten them; one that can't be reset has none to forget."""
+
+    class Counting(Model):
+        def reset_all_variables(self) -> None:
+            self.counted, self.invokes = self.invokes, 0
+
+    model, plain = Counting(), Model()
+    settings = MeasureSettings(warm_up_s=warm_up_s)
+    interpreter.warm_up(model, settings)
+    interpreter.warm_up(plain, settings)
+    assert model.invokes == 0
+    assert model.counted >= max(1, warm_up_s / 0.002)
+    assert plain.invokes >= 1
+
+
+def test_seeded_values_are_those_that_a_sample_sets() -> None:
+    kinds = [((1, 4), np.int8), ((2, 3), "float32"), ((5,), "int32")]
+    details = [{"index": 7 + i, "shape": np.array(shape), "dtype": dtype} for i, (shape, dtype) in enumerate(kinds)]
+    model = SimpleNamespace(get_input_details=lambda: details)
+    for (index, values), other in zip(
+        interpreter.input_values(model, 5), interpreter.seeded_values(kinds, 5), strict=True
+    ):
+        assert index == 7 + [shape for shape, _ in kinds].index(values.shape)
+        np.testing.assert_array_equal(values, other)
+        assert values.dtype == other.dtype
+
+
 def test_a_drift_within_the_visit_is_a_warning() -> None:
     slow = [Block(invokes=1, duration_ns=ns) for ns in [100] * 6 + [130] * 6]
     assert interpreter._warnings(slow) == ("latency drifted by +30 % within the visit",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from paraedge.core.device import DeviceInfo, MeasureSettings, Origin, Roof, Target
 from paraedge.core.graph import ConstantWeights, FileWeights, Layer, LayerGraph, Quantization, SeededWeights, Tensor
 from paraedge.core.outcome import Artifact, Block, Failure, Job, Measurement, Placement, Prediction
+from paraedge.core.partition import Partition, Stage
+from paraedge.core.pipeline import PipelineRun, StageRun
 from paraedge.core.spec import ModelSpec, Params
 from paraedge.core.window import Window
 from paraedge.run.protocol import NOUNS, BadMessage, PlainParams, expect, from_line, to_line
@@ -59,8 +61,41 @@ MEASUREMENT = Measurement(
 ROOF = Roof(
     name="L1", kind="bandwidth", level="L1", value=1 / 3, unit="gb_per_s", origin=Origin.SIMULATED, capacity_bytes=2**40
 )
+SPLIT = Partition(
+    model="m",
+    strategy="data",
+    objective="throughput",
+    stages=(
+        Stage(
+            first=0, end=2, devices=("a", "b"), receive_ms=0.1, compute_ms=0.2, send_ms=0.3, busy_ms=0.6,
+            input_bytes=1, output_bytes=2, low_ms=0.5, warnings=("hot",),
+        ),
+    ),
+    unused=("c",),
+    bottleneck_ms=0.3,
+    limit="stage 1",
+    latency_ms=0.6,
+    host_ms=0.0,
+    lower_bound_ms=0.3,
+    any_bound_ms=0.2,
+    best_ms=(float("inf"), 0.3),
+)  # fmt: skip
+RUN = PipelineRun(
+    inputs=2,
+    wall_ms=3.0,
+    fill_ms=1.0,
+    drain_ms=2.0,
+    pass_ms=(1.0, 2.5),
+    stages=(
+        StageRun(
+            stage=1, replica=2, device="a", first=0, end=2, inputs=1, receive_ms=0.1, compute_ms=0.2, send_ms=0.3,
+            wait_ms=0.0, blocked_ms=1e-9, busy_share=0.5, input_bytes=1, output_bytes=2,
+        ),
+    ),
+)  # fmt: skip
 MESSAGES = [
     MEASUREMENT,
+    replace(MEASUREMENT, pipeline=RUN, partition=SPLIT),
     GRAPH,
     ROOF,
     MeasureSettings(memory_mb=5),

@@ -58,6 +58,10 @@ def chip() -> Hardware:
         "instruction_bytes_per_border": 4000.0,
         "instruction_bytes_per_unit": 7.5,
         "instruction_bytes_per_softmax": 100.0,
+        "host_ms": 0.5,
+        "handover_ms_per_mib": 8.0,
+        "stream_pipelined_ms": 0.75,
+        "idle_ms": 2.0,
     }
     assert set(values) == set(UNITS)
     base = load_hardware("sim-edgetpu-pcie")

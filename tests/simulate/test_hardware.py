@@ -12,7 +12,7 @@ import pytest
 
 from paraedge.core.errors import BadInput
 from paraedge.simulate import hardware_names, load_hardware
-from paraedge.simulate.constants import UNITS
+from paraedge.simulate.constants import OF_PIPELINES, UNITS
 from paraedge.simulate.hardware import SHIPPED
 from paraedge.simulate.hardware_file import parse_hardware
 
@@ -152,6 +152,23 @@ def test_other_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"mine\.toml"):
+        load_hardware(path)
+
+
+def test_a_file_that_is_older_than_pipelines_takes_over_what_was_measured(tmp_path: Path) -> None:
+    """It says so beside each, keeps what it does say, and no other constant may be missing."""
+    older = re.sub(rf"\[constants\.({'|'.join(OF_PIPELINES)})\]\n(.+\n)+\n?", "", GOOD)
+    path = tmp_path / "mine.toml"
+    path.write_text(older)
+    hardware, measured = load_hardware(path), load_hardware("sim-edgetpu-pcie")
+    for name in OF_PIPELINES:
+        assert hardware.values[name] == measured.values[name]
+        assert "the file has none" in hardware.sources[name].source
+        assert (hardware.sources[name].low, hardware.sources[name].high) == (None, None)
+    path.write_text(older + '\n[constants.host_ms]\nvalue = 0\nunit = "ms"\nsource = "my own clock"\n')
+    assert (load_hardware(path).host_ms, load_hardware(path).idle_ms) == (0, measured.idle_ms)
+    path.write_text(older.replace("[constants.overhead_ms]", "[constants.host_ms]"))
+    with pytest.raises(BadInput, match=r"overhead_ms is missing"):
         load_hardware(path)
 
 
