@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
@@ -36,23 +36,34 @@ def over_fewest(points: pd.DataFrame) -> pd.DataFrame:
 
     Time is that of one input (`latency_median_ms`). New columns: `base_segments`, the fewest devices of the same
     model, device and number of inputs; `base_ms`, the best time with them; `speedup`, base_ms by the row's; `share`, of
-    what as many times more devices would give; `is_superlinear`, share above 1. The base rows are among them.
+    what as many times more devices would give; `is_superlinear`, share above 1 by the margin; `by_memory`, of these
+    whether fewer parameters are streamed than in the base row (False where that isn't known). The base rows are among
+    them.
     """
-    fine = good(pipeline_rows(points))
-    if fine.empty:
-        return fine.assign(
-            base_segments=pd.Series(dtype=float), base_ms=0.0, speedup=0.0, share=0.0, is_superlinear=False
-        )
-    keys = [name for name in SAME if name in fine.columns]
-    group = fine.groupby(keys, dropna=False, sort=False)
-    base_segments = group["segments"].transform("min").astype(float)
-    at_base = fine["latency_median_ms"].where(fine["segments"].astype(float) == base_segments)
-    base_ms = at_base.groupby([fine[name] for name in keys], dropna=False, sort=False).transform("min").astype(float)
-    speedup = base_ms / fine["latency_median_ms"].astype(float)
-    share = speedup * base_segments / fine["segments"].astype(float)
+    fine = good(pipeline_rows(points)).reset_index(drop=True)
+    time_ms, segments = fine["latency_median_ms"].astype(float), fine["segments"].astype(float)
+    keys = [fine[name] for name in SAME if name in fine.columns]
+    base_segments = segments.groupby(keys, dropna=False, sort=False).transform("min")
+    at_base = time_ms.where(segments == base_segments)
+    place = at_base.groupby(keys, dropna=False, sort=False).transform("idxmin") if len(fine) else pd.Series(dtype=int)
+    base_ms = time_ms.iloc[place].set_axis(fine.index)
+    speedup = base_ms / time_ms
+    share = speedup * base_segments / segments
+    streamed = pd.to_numeric(fine["off_chip_bytes"]) if "off_chip_bytes" in fine.columns else pd.Series(0, fine.index)
+    fewer = (streamed.iloc[place].set_axis(fine.index) > streamed).fillna(value=False).astype(bool)
+    is_superlinear = share > 1 + MARGIN
     return fine.assign(
-        base_segments=base_segments, base_ms=base_ms, speedup=speedup, share=share, is_superlinear=share > 1
-    )
+        base_segments=base_segments, base_ms=base_ms, speedup=speedup, share=share, is_superlinear=is_superlinear,
+        by_memory=is_superlinear & fewer,
+    )  # fmt: skip
+
+
+def best_row(table: pd.DataFrame) -> pd.Series[Any]:
+    """The row with the most speed-up; of those within a thousandth `optimal`, then the one with the fewest devices."""
+    near = table[table["speedup"] >= table["speedup"].max() * 0.999]
+    order = near.assign(other=near["strategy"] != "optimal").sort_values(["other", "segments"], kind="stable")
+    found: pd.Series[Any] = order.iloc[0]
+    return found
 
 
 def data_or_pipeline(points: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paraedge.analyze.findings import findings
-from paraedge.analyze.pipelines import MARGIN, over_fewest
+from paraedge.analyze.pipelines import MARGIN, best_row, over_fewest
 from paraedge.analyze.roofline import roofline
 from paraedge.analyze.speedup import SpeedupResult, speedup
 from paraedge.core.device import Origin
@@ -53,17 +53,19 @@ def several_devices(data: ReportData) -> Iterator[str]:
         return
     table = over_fewest(data.pipelines)
     more = table[table["segments"].astype(float) > table["base_segments"]]
-    for device, mine in more.groupby("device", sort=False):
-        best = mine.iloc[int(mine["speedup"].to_numpy(dtype=float).argmax())]
-        least = best["base_segments"]
-        models = mine.groupby("spec_id")["speedup"].max()
+    found = [best_row(mine) for _, mine in more.groupby("device", sort=False)]
+    found.sort(key=lambda best: -float(best["speedup"]))
+    for best in found[:1]:
+        least, models = int(best["base_segments"]), more.groupby(["device", "spec_id"])["speedup"].max()
+        start = "By simulation, " if best["origin"] == Origin.SIMULATED.value else ""
+        why = ", more than as many times, since its parameters come on chip" if best["by_memory"] else ""
+        others = [f"{cell(one['speedup'], 3)} on {one['device']}" for one in found[1:]]
         yield (
-            f"{'By simulation, ' if best['origin'] == Origin.SIMULATED.value else ''}{int(best['segments'])} devices "
-            f"({device}, {best['strategy']}) give up to {cell(best['speedup'], 3)} times the throughput of "
-            f"{'one' if least == 1 else f'the {int(least)} that hold it'}"
-            f"{', more than as many: its parameters come on chip' if best['is_superlinear'] else ''} "
-            f"({best['family']}, {cell(best['weight_bytes'] / MIB, 3)} MiB of weights); more devices make no more than "
-            f"{100 * MARGIN:.0f} % faster in {int((models <= 1 + MARGIN).sum())} of {len(models)} models."
+            f"{start}{int(best['segments'])} devices ({best['device']}, {best['strategy']}) give up to "
+            f"{cell(best['speedup'], 3)} times the throughput of {'one' if least == 1 else f'{least}'}{why}: "
+            f"{best['family']} with {cell(best['weight_bytes'] / MIB, 3)} MiB of weights."
+            f"{f' At best {joined(others)}.' if others else ''} More devices are no more than {100 * MARGIN:.0f} % "
+            f"faster for {int((models <= 1 + MARGIN).sum())} of {len(models)} models{' and devices' if others else ''}."
         )
 
 

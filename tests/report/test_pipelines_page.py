@@ -74,7 +74,7 @@ def test_the_most_speed_up_is_the_archive_s(campaign: Campaign, page: Path) -> N
     most = speedup[many["segments"] > 1].max()
     assert f"give up to {most:.3g} times the throughput of one" in words(page)
     assert most > 3  # over three devices: super-linear, so the page says why
-    assert "super-linear: a segment's parameters come on chip that the whole model streams" in words(page)
+    assert "by memory: parameters come on chip that fewer devices stream" in words(page)
 
 
 def test_says_when_whole_models_side_by_side_are_better(page: Path) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from paraedge.analyze.pipelines import best_row
 from paraedge.report import style
 from paraedge.report.canvas import Panel
 
@@ -48,7 +49,7 @@ def against_size(
     _frame(axes, segments / float(table["base_segments"].iloc[0]))
     style.log_axis(axes, "x")
     style.key(figure, entries, [line for line in lines if line is not None])
-    best = table.iloc[int(table["speedup"].to_numpy(dtype=float).argmax())]
+    best = best_row(table)
     text = (
         f"{title}: {table['spec_id'].nunique()} models; the most is {style.plain(best['speedup'])} times, by "
         f"{best['strategy']} at {style.plain(best['weight_bytes'] / MIB)} MiB. The dotted line is as many times as "
@@ -77,7 +78,7 @@ def against_devices(table: pd.DataFrame, title: str, stem: str, strategies: Sequ
     axes.set_xticks(ticks[:: max(1, -(-len(ticks) // (MOST_SIZE_TICKS // 2)))])
     axes.set_ylim(bottom=0)
     style.key(figure, entries)
-    best = table.iloc[int(table["speedup"].to_numpy(dtype=float).argmax())]
+    best = best_row(table)
     text = (
         f"{title}: at best {style.plain(best['speedup'])} times {_devices(table)}, on "
         f"{int(best['segments'])} devices{_by(best)}. The dotted line is as many times as there are more devices."
@@ -139,5 +140,5 @@ def _by(row: pd.Series) -> str:
 def _devices(table: pd.DataFrame) -> str:
     fewest = sorted({int(value) for value in table["base_segments"]})
     if fewest == [1]:
-        return "one"
-    return f"{fewest[0]}" if len(fewest) == 1 else "the fewest that hold it"
+        return "one device"
+    return f"{fewest[0]} devices" if len(fewest) == 1 else "the fewest that hold it"

@@ -21,7 +21,9 @@ FEW_VALUES = 4
 """A parameter with at most so many values splits a family into groups; the one with the most is the size."""
 FEWEST_SIZES = 5
 """Models that a figure against size needs."""
-STREAMS = "super-linear: a segment's parameters come on chip that the whole model streams"
+STREAMS = "parameters come on chip that fewer devices stream"
+OTHERS = ("equal", "pipedream")
+OTHERS_IN_WORDS = ("the optimal split's throughput over an equal-layers split's", "over pipedream's split's")
 
 QUOTED = (
     "Quoted from EdgePipe (arXiv 2110.14895), not reproduced here: 10.59 and 11.88 times as fast on 16 devices, 3.93 "
@@ -45,9 +47,8 @@ def pipelines_section(data: ReportData) -> Section | None:
     both = with_origin(data_or_pipeline(data.pipelines), table)
     panels += _data_panels(both)
     texts = [_reading(table), *_superlinear(table), *_data_text(both)]
-    if table["device"].astype(str).str.startswith("cluster:").any():
-        texts.append(QUOTED)
-    return _section(tuple(texts), tuple(panels), (_best_table(table), _gap_table(table)), holes)
+    quoted, ranges = _clusters(table)
+    return _section((*texts, *quoted), tuple(panels), (*ranges, _best_table(table), _gap_table(table)), holes)
 
 
 def _section(
@@ -74,15 +75,50 @@ def _reading(table: pd.DataFrame) -> str:
 
 def _superlinear(table: pd.DataFrame) -> Iterator[str]:
     """Where more devices give more than as many times the speed; no Amdahl fraction is made of it."""
-    over = table[table["is_superlinear"] & (table["segments"].astype(float) > table["base_segments"])]
+    over = table[table["is_superlinear"]]
     if len(over):
         best = over.iloc[int(over["share"].to_numpy(dtype=float).argmax())]
+        cause = f"{int(over['by_memory'].sum())} of them by memory: {STREAMS}"
         yield (
-            f"{len(over)} of {len(table)} runs are faster than as many times as there are more devices ({STREAMS}); "
-            f"the most is {cell(best['speedup'], 3)} times on {count_of(best['segments'])} devices at "
+            f"{len(over)} of {len(table)} runs are super-linear, faster than as many times as there are more devices; "
+            f"{cause}. The most is {cell(best['speedup'], 3)} times on {int(best['segments'])} devices at "
             f"{cell(best['weight_bytes'] / MIB, 3)} MiB of weights. That is memory, not parallel work, so no serial "
             "share is derived from it."
         )
+
+
+def _clusters(table: pd.DataFrame) -> tuple[list[str], list[Table]]:
+    """What EdgePipe published, as a quotation, and the range of the same figures over the clusters here."""
+    mine = table[table["device"].astype(str).str.startswith("cluster:")]
+    if mine.empty:
+        return [], []
+    rows, ranges = [], []
+    for (device, _), group in mine.groupby(["device", "spec_id"], sort=False):
+        most = group[group["segments"] == group["segments"].max()]
+        times = most.drop_duplicates("strategy").set_index("strategy")["bottleneck_ms"].astype(float)
+        gains = [times[name] / times["optimal"] if {name, "optimal"} <= {*times.index} else None for name in OTHERS]
+        first, speedup = most.iloc[0], float(most["speedup"].max())
+        ranges.append((speedup, *gains))
+        name = first["model"] if isinstance(first.get("model"), str) else first["family"]
+        rows.append(
+            (
+                str(device), f"{name}, batch {count_of(first['batch'])}", cell(first["base_segments"]),
+                cell(first["segments"]), cell(speedup, 3), *(cell(gain, 3) for gain in gains),
+            )
+        )  # fmt: skip
+    columns = (
+        Column(title="cluster"), Column(title="model"), Column(title="fewest that hold it", number=True),
+        Column(title="devices", number=True), Column(title="speed-up over the fewest", unit="times", number=True),
+        *(Column(title=f"optimal over {name}", unit="times", number=True) for name in OTHERS),
+    )  # fmt: skip
+    text = "Over the clusters and batches here: " + "; ".join(
+        f"{what} {cell(min(known), 3)} to {cell(max(known), 3)} times"
+        for what, values in zip(
+            ("all devices over the fewest", *OTHERS_IN_WORDS), zip(*ranges, strict=True), strict=True
+        )
+        if (known := [value for value in values if value is not None])
+    )
+    return [QUOTED, f"{text}."], [Table(title="Clusters: the range", columns=columns, rows=tuple(rows))]
 
 
 def with_origin(both: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -200,7 +236,7 @@ def _best_table(table: pd.DataFrame) -> Table:
             str(row["device"]), str(row["origin"]), f"{row['family']} {parameter_text(row, names)}",
             cell(row["weight_bytes"] / MIB, 3), cell(row["segments"]), cell(row["strategy"]), cell(row.get("cuts")),
             cell(row["latency_median_ms"]), cell(row["throughput_per_s"], 3), cell(row["speedup"], 3),
-            "yes, memory" if row["is_superlinear"] and row["speedup"] > 1 else "",
+            ("yes, by memory" if row["by_memory"] else "yes") if row["is_superlinear"] else "",
         )
         for _, row in best.iterrows()
     ]  # fmt: skip
