@@ -29,7 +29,7 @@ output = 10
 """
 LEAVES = [
     ["run"], ["expand"], ["build"], ["compile"], ["devices"], ["doctor"], ["inspect"], ["predict"], ["report"],
-    ["compare"], ["calibrate"], ["validate"],
+    ["compare"], ["calibrate"], ["validate"], ["cut"], ["partition"],
     ["edgetpu", "run"], ["edgetpu", "selftest"], ["edgetpu", "diagnose"],
     ["analyze", "roofline"], ["analyze", "weights"], ["analyze", "speedup"], ["analyze", "heatmap"],
 ]  # fmt: skip

@@ -36,6 +36,7 @@ def partition_json(model: str, found: Partition, costs: Costs) -> dict[str, obje
         "speedup": verdict.speedup(found, costs.problem),
         "best_ms": found.best_ms,
         "knee": verdict.knee(found.best_ms, found.objective),
+        "data_parallel_ms": verdict.data_parallel_ms(costs.problem),
         "super_linear": verdict.memory_text(found, costs.problem),
         "worst_ms": found.worst_ms,
         "regret": found.regret,
@@ -83,9 +84,13 @@ def _lines(found: Partition, costs: Costs, best: Partition | None) -> Iterator[s
     yield verdict.gap_text(found, best)
     yield verdict.any_text(found)
     yield verdict.knee(found.best_ms, found.objective)
-    for text in (verdict.memory_text(found, costs.problem), verdict.intervals_text(found)):
-        if text is not None:
-            yield text
+    problem = costs.problem
+    texts = (
+        verdict.memory_text(found, problem),
+        verdict.data_parallel_text(found, problem),
+        verdict.intervals_text(found),
+    )
+    yield from (text for text in texts if text is not None)
 
 
 def _row(number: int, stage: Stage, found: Partition) -> dict[str, object]:

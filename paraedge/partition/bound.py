@@ -5,10 +5,10 @@ executes each run as a segment of its own, and is busy with it at least as long 
 device alone. So other runs on the same device may make a run dearer (they share its memory), never cheaper. Layers
 between which no cut is allowed stay together, and hand-overs and buses are taken to cost nothing.
 
-Then, for any prices p_t > 0 of a millisecond on a device of type t with the prices of all devices adding up to 1, every
-device is busy for at most the period, so the period is at least the price of all runs; which is at least the price of
-the cheapest cover of the layers by spans, of which none takes longer than the period. Linear programming's duality says
-that good prices make this as strong as balancing the load perfectly.
+Then, for any prices p_t > 0 of a millisecond on a device of type t with the prices of all devices adding up to 1 (where
+not all may be used, of the dearest), every device is busy for at most the period, so the period is at least the price
+of all runs; which is at least the price of the cheapest cover of the layers by spans, of which none takes longer than
+the period. Linear programming's duality says that good prices make this as strong as balancing the load perfectly.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ ROUNDS = 60
 
 
 @once
-def any_bound(problem: Problem, objective: Objective, *, replicate: bool = False) -> float:
+def any_bound(
+    problem: Problem, objective: Objective, *, replicate: bool = False, most_devices: int | None = None
+) -> float:
     """Milliseconds that no assignment of layers to the devices gets below; the module says what that rests on.
 
     For the latency the layers of one input run one after another, as the cost model has it. replicate: layers may be
-    on several devices, and each input take a way of its own. inf where no cover of the layers by spans exists.
+    on several devices, and each input take a way of its own. most_devices: of all together. inf where no cover of the
+    layers by spans exists.
     """
     whole = [(Assigned(first=0, end=problem.layers, type=kind),) for kind in range(len(problem.types))]
     alone = [evaluate(problem, assigned) for assigned in whole]
@@ -44,17 +47,18 @@ def any_bound(problem: Problem, objective: Objective, *, replicate: bool = False
     if objective == "latency":
         return min(*(value.latency_ms for value in alone), problem.host_ms + _cover(busy, np.ones(len(busy)))[0])
     counts = np.array([len(kind.devices) for kind in problem.types])
-    period = max(problem.host_ms, _period(busy, counts, capped=not replicate))
+    most = problem.devices if most_devices is None else min(most_devices, problem.devices)
+    period = max(problem.host_ms, _period(busy, counts, most, capped=not replicate))
     return min(*(value.bottleneck_ms for value in alone), period)
 
 
-def _period(busy: Times, counts: Sizes, *, capped: bool) -> float:
+def _period(busy: Times, counts: Sizes, most: int, *, capped: bool) -> float:
     """Lower bound of the period of a pipeline; capped: no span takes longer than the period."""
-    even = np.full(len(busy), 1 / counts.sum())
+    even = np.full(len(busy), 1 / most)
     first = _capped_period(busy, even) if capped else _cover(busy, even)[0]
     if len(busy) == 1 or not np.isfinite(first):
         return first
-    prices = _better_prices(np.where(busy <= first, busy, np.inf) if capped else busy, counts)
+    prices = _better_prices(np.where(busy <= first, busy, np.inf) if capped else busy, counts, most)
     return max(first, _capped_period(busy, prices) if capped else _cover(busy, prices)[0])
 
 
@@ -69,9 +73,9 @@ def _capped_period(busy: Times, prices: Times) -> float:
     return min((bound(index) for index in (enough - 1, enough) if 0 <= index < len(times)), default=np.inf)
 
 
-def _better_prices(busy: Times, counts: Sizes) -> Times:
+def _better_prices(busy: Times, counts: Sizes, most: int) -> Times:
     """Prices under which the cheapest cover is dear: those of overloaded types rise."""
-    prices = np.full(len(busy), 1 / counts.sum())
+    prices = np.full(len(busy), 1 / most)
     best, best_price = prices, 0.0
     for step in range(ROUNDS):
         price, loads = _cover(busy, prices)
@@ -81,7 +85,7 @@ def _better_prices(busy: Times, counts: Sizes) -> Times:
             best, best_price = prices, price
         load = loads / counts
         prices = prices * np.exp(load / load.max() / np.sqrt(1 + step))
-        prices = prices / (prices @ counts)
+        prices = prices / np.sort(np.repeat(prices, counts))[-most:].sum()
     return best
 
 

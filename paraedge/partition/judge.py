@@ -29,9 +29,10 @@ def judge(
     """A strategy's split with its stages, bounds, the best values by number of devices, and its regret.
 
     It is compared with all contiguous splits over the problem's devices; with replicated stages too where `replicate`
-    is set or the split itself has some. best: what to compare it with, where `optimal` was asked already. A hand-over
-    that keeps both its ends busy is part of what they receive and send, so stages overlap in time there and the
-    latency, which counts it once, is less than their sum. BadInput where the split is none or can't run.
+    is set or the split itself has some. best: what to compare it with, where `optimal` was asked already, over as many
+    devices as it was allowed. A hand-over that keeps both its ends busy is part of what they receive and send, so
+    stages overlap in time there and the latency, which counts it once, is less than their sum. BadInput where the split
+    is none or can't run.
     """
     value = evaluate(problem, assigned)
     if not value.feasible:
@@ -40,7 +41,7 @@ def judge(
     best = best or optimal(problem, objective=objective, replicate=replicate)
     if best is None:
         raise AssertionError("a split that runs, and no best one")
-    stages, unused = _stages(problem, assigned)
+    most, (stages, unused) = len(best.best_ms), _stages(problem, assigned)
     return Partition(
         model=problem.model,
         strategy=strategy,
@@ -52,10 +53,10 @@ def judge(
         latency_ms=value.latency_ms,
         host_ms=problem.host_ms if is_pipeline(assigned) else 0.0,
         lower_bound_ms=best.bound_ms,
-        any_bound_ms=min(any_bound(problem, objective, replicate=replicate), best.bound_ms),
+        any_bound_ms=min(any_bound(problem, objective, replicate=replicate, most_devices=most), best.bound_ms),
         best_ms=best.best_ms,
         worst_ms=worst_ms(problem, assigned),
-        regret=regret(problem, assigned, objective=objective, replicate=replicate),
+        regret=regret(problem, assigned, objective=objective, replicate=replicate, most_devices=most),
     )
 
 

@@ -74,9 +74,12 @@ def best_by_count(problem: Problem, *, objective: Objective, replicate: bool = F
     return tuple(np.minimum.accumulate(values)[1:].tolist())
 
 
-def lower_bound(problem: Problem, *, objective: Objective, replicate: bool = False) -> float:
-    """What no split over the devices gets below, in milliseconds; inf where the model fits nowhere."""
-    return _search(problem, objective, replicate, problem.devices).bound
+def lower_bound(
+    problem: Problem, *, objective: Objective, replicate: bool = False, most_devices: int | None = None
+) -> float:
+    """What no split over the devices, or so many of them, gets below; inf where the model fits nowhere."""
+    most = problem.devices if most_devices is None else min(most_devices, problem.devices)
+    return _search(problem, objective, replicate, most).bound
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -31,12 +31,17 @@ def worst_ms(problem: Problem, assigned: Sequence[Assigned]) -> float | None:
 
 
 def regret(
-    problem: Problem, assigned: Sequence[Assigned], *, objective: Objective, replicate: bool = False
+    problem: Problem,
+    assigned: Sequence[Assigned],
+    *,
+    objective: Objective,
+    replicate: bool = False,
+    most_devices: int | None = None,
 ) -> float | None:
     """The largest share of the bottleneck or latency that another split would save, over all times within intervals.
 
-    A share of the bottleneck is one of the throughput. None where an interval is unknown. Exact, but for hand-overs
-    that keep both ends busy, where it is the largest found.
+    most_devices: of other splits, all together. A share of the bottleneck is one of the throughput. None where an
+    interval is unknown. Exact, but for hand-overs that keep both ends busy, where it is the largest found.
 
     Bottleneck: lowering a stage that isn't the slowest lessens no loss, and raising the slowest raises no other split
     by a larger factor; so the worst is one stage at its upper end and all else at its lower, or all at its lower
@@ -47,11 +52,13 @@ def regret(
     if worst_ms(problem, assigned) is None or any(np.isnan(low).any() for low in lows):
         return None
     if objective == "latency":
-        return _latency_regret(problem, assigned, lows)
-    return _bottleneck_regret(problem, assigned, lows, replicate)
+        return _latency_regret(problem, assigned, lows, most_devices)
+    return _bottleneck_regret(problem, assigned, lows, replicate, most_devices)
 
 
-def _bottleneck_regret(problem: Problem, assigned: Sequence[Assigned], lows: Sequence[Times], replicate: bool) -> float:
+def _bottleneck_regret(
+    problem: Problem, assigned: Sequence[Assigned], lows: Sequence[Times], replicate: bool, most: int | None
+) -> float:
     highs = {span: float(problem.types[span[0]].spans.high_ms[span[1:]]) for span in _spans(assigned)}
     scenarios = [_scenario(problem, lows, dict(raised)) for raised in ((), *((item,) for item in highs.items()))]
     periods = [evaluate(scenario, assigned).bottleneck_ms for scenario in scenarios]
@@ -60,13 +67,15 @@ def _bottleneck_regret(problem: Problem, assigned: Sequence[Assigned], lows: Seq
         # No scenario has a better split than that with all times at their lower ends: few need be solved.
         if periods[index] * (1 - loss) <= least:
             continue
-        bound = lower_bound(scenarios[index], objective="throughput", replicate=replicate)
+        bound = lower_bound(scenarios[index], objective="throughput", replicate=replicate, most_devices=most)
         least = least or bound
         loss = max(loss, 1 - bound / periods[index])
     return loss
 
 
-def _latency_regret(problem: Problem, assigned: Sequence[Assigned], lows: Sequence[Times]) -> float:
+def _latency_regret(
+    problem: Problem, assigned: Sequence[Assigned], lows: Sequence[Times], most_devices: int | None
+) -> float:
     own = _spans(assigned)
     low = {span: float(lows[span[0]][span[1:]]) for span in own}
     width = {span: float(problem.types[span[0]].spans.high_ms[span[1:]]) - low[span] for span in own}
@@ -74,7 +83,7 @@ def _latency_regret(problem: Problem, assigned: Sequence[Assigned], lows: Sequen
     quotient = 1.0
     while True:
         priced = _scenario(problem, lows, {span: low[span] + quotient * width[span] for span in own})
-        best = optimal(priced, objective="latency")
+        best = optimal(priced, objective="latency", most_devices=most_devices)
         if best is None:
             return 1 - quotient
         others = evaluate(_scenario(problem, lows, {}), best.assigned).latency_ms

@@ -49,7 +49,9 @@ class Series:
 class ReportData:
     """`points`: as `analyze.points` gives them, with the columns `campaign`, `target` and `series` (a Series' key).
 
-    pipelines: the same of runs over devices, which are no `points`. published: of `analyze.published`; empty without.
+    pipelines: the same of runs over devices, which are no `points`; `device` says with which options and of which
+    campaign, where that makes a difference, and `alone` is one device's label. published: of `analyze.published`; empty
+    without.
     """
 
     campaigns: tuple[Campaign, ...]
@@ -109,7 +111,7 @@ def gather(campaigns: Sequence[Campaign], published: pd.DataFrame | None = None)
     return ReportData(
         campaigns=tuple(campaigns),
         points=plain,
-        pipelines=over_devices.reset_index(drop=True),
+        pipelines=_told_apart(over_devices.reset_index(drop=True)),
         published=pd.DataFrame() if published is None else published,
         series=_series(plain, campaigns),
         families=_families(plain),
@@ -129,6 +131,17 @@ def campaign_name(campaigns: Sequence[Campaign], place: int) -> str:
     name = campaigns[place].name
     same = [i for i, campaign in enumerate(campaigns) if campaign.name == name]
     return name if len(same) == 1 else f"{name} {same.index(place) + 1}"
+
+
+def _told_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """Runs over devices with a name of the device that no other options and no other campaign have too."""
+    alone = target_labels(table.reindex(columns=["device", "threads", "kernels"]))
+    ways = alone.groupby([table["place"], table["device"]]).transform("nunique")
+    label = table["device"].astype(str).where(ways == 1, alone)
+    campaigns = table["place"].groupby(label).transform("nunique")
+    return table.assign(
+        alone=alone, device=label.where(campaigns == 1, label + " (" + table["campaign"].astype(str) + ")")
+    )
 
 
 def _families(table: pd.DataFrame) -> tuple[str, ...]:

@@ -165,7 +165,7 @@ def _devices(data: ReportData, campaign: Campaign, name: str, series: list[Serie
         )
     over_devices = data.pipelines[data.pipelines["campaign"] == name]
     for (device, origin), table in over_devices.groupby(["device", "origin"], sort=False):
-        info = infos.get(str(device)) or {}
+        info = infos.get(str(table["alone"].iloc[0])) or {}
         rows.append(
             (
                 f"{device}, {int(table['segments'].min())} to {int(table['segments'].max())} of them",

@@ -30,8 +30,9 @@ def run_pipeline(
     """Push `inputs` inputs of seeded values and pop their outputs; a Failure names the stage.
 
     Every input has the same values. The pipeline is warm and empty when the first timed input enters. An input enters
-    when there is room for it in the first queue; it leaves when its outputs are popped. The rest is as in `Pipeline`;
-    raises BadInput for stages that don't fit together.
+    when there is room for it in the first queue; it leaves when its outputs are popped. Stages, outputs and queue are
+    those of `Pipeline`. Raises BadInput for stages that don't fit together, ParaedgeError where this machine has no
+    memory, files or threads left.
     """
     if inputs < 1:
         raise BadInput(f"inputs = {inputs} is not possible; take 1 or more")

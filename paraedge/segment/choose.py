@@ -50,7 +50,7 @@ def choose(
     if not 1 <= count <= problem.devices:
         have = plural(problem.devices, "device")
         raise BadInput(f"{plural(count, 'segment')} over {have}: a segment takes one, so give 1 to {problem.devices}")
-    if segments is not None and strategy != "data":
+    if segments is not None and strategy != "data" and not replicate:
         check_segments(problem.layers, segments)
     if strategy == "optimal":
         return _optimal(problem, graph, objective, replicate, count)

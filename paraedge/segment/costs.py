@@ -185,7 +185,7 @@ def _device_sentences(devices: Sequence[str], kinds: Sequence[_Kind], problem: P
     ]
     if hardwares:
         found.append(f"the host spends {milliseconds(problem.host_ms)} ms on each input, one after another")
-        if any(hardware.sources[key].source.startswith("taken over") for hardware in hardwares for key in OF_PIPELINES):
+        if any(hardware.sources[key].low is None for hardware in hardwares for key in OF_PIPELINES):
             found.append("these were measured on the PCIe host only and are assumed to hold here")
         rates = ", ".join(f"{hardware.link_mb_per_s:.0f} MB/s" for hardware in hardwares)
         found.append(f"all devices share one bus of {rates}" if shared_bus else "each device has a bus of its own")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from paraedge.core.partition import Objective, Partition
 from paraedge.core.words import milliseconds, plural, quantity_bytes
-from paraedge.partition.problem import Problem
+from paraedge.partition.problem import Assigned, Problem, evaluate
 
 SAME = 1e-9
 """Relative difference below which two times are the same but for rounding."""
@@ -101,6 +101,34 @@ def _added(best_ms: Sequence[float], enough: int) -> Iterator[str]:
     yield f"; the {ordinal(enough + 1)} adds {_more(best_ms[enough - 1] / best_ms[enough] - 1)}"
     if devices > enough + 1:
         yield f", all {devices} {_more(best_ms[enough - 1] / best_ms[-1] - 1)}"
+
+
+def data_parallel_ms(problem: Problem) -> float | None:
+    """The bottleneck of whole models side by side on the best of the devices that are alike; None where none has two.
+
+    inf where they can't hold it. Copies pay the host's time for each input as stages do, which is an assumption.
+    """
+    copies = (
+        Assigned(first=0, end=problem.layers, type=number, replicas=len(kind.devices))
+        for number, kind in enumerate(problem.types)
+        if len(kind.devices) > 1
+    )
+    return min((evaluate(problem, [one]).bottleneck_ms for one in copies), default=None)
+
+
+def data_parallel_text(partition: Partition, problem: Problem) -> str | None:
+    """Data parallel against this; None where it is that, can't be had, or isn't asked for."""
+    copies_ms = data_parallel_ms(problem)
+    is_that = len(partition.stages) == 1 and len(partition.stages[0].devices) > 1
+    if copies_ms is None or not math.isfinite(copies_ms) or is_that or partition.objective == "latency":
+        return None
+    ratio = copies_ms / partition.bottleneck_ms
+    text = f"whole models side by side (data parallel) would give an output every {copies_ms:.4g} ms"
+    if abs(ratio - 1) < WORTH:
+        return f"{text}, about as fast"
+    return (
+        f"{text}: this is {ratio:.3g} times as fast" if ratio > 1 else f"{text}, {1 / ratio:.3g} times as fast as this"
+    )
 
 
 def memory_text(partition: Partition, problem: Problem) -> str | None:

@@ -99,6 +99,9 @@ def test_no_assignment_gets_below(fleet: list[Device], host_ms: float) -> None:
     assignments = list(all_assignments(fleet))
     period = min(max(*busy, host_ms) if len(busy) > 1 else busy[0] for busy in assignments)
     latency = min(sum(busy) + (host_ms if len(busy) > 1 else 0.0) for busy in assignments)
+    for most in range(1, len(fleet)):
+        few = min(max(*busy, host_ms) if len(busy) > 1 else busy[0] for busy in assignments if len(busy) <= most)
+        assert any_bound(problem, "throughput", most_devices=most) <= few * (1 + ROUNDING)
     bound = any_bound(problem, "throughput")
     assert bound <= period * (1 + ROUNDING)
     assert any_bound(problem, "throughput", replicate=True) <= period * (1 + ROUNDING)

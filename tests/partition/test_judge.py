@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from partition_problems import additive, all_splits, chain, latency_ms, period_ms, problems
+from partition_problems import additive, all_splits, chain, latency_ms, period_ms, problems, spans_of
 
 from paraedge.core.errors import BadInput
 from paraedge.core.partition import Objective
 from paraedge.partition.judge import judge
+from paraedge.partition.optimal import optimal
 from paraedge.partition.problem import Assigned, Problem
 
 INF = float("inf")
@@ -64,6 +65,19 @@ def test_by_hand() -> None:
     assert found.gap == pytest.approx(2 / 3)
     assert found.worst_ms is found.regret is None
     assert found.stages[0].on_chip_bytes is found.stages[0].low_ms is None
+
+
+@pytest.mark.parametrize("objective", ["throughput", "latency"])
+def test_the_best_over_few_of_the_devices_is_not_blamed_for_the_others(objective: Objective) -> None:
+    kind = chain((4, additive([1.0, 1.0, 1.0, 1.0]))).types[0]
+    known = replace(kind, spans=replace(kind.spans, low_ms=kind.spans.busy_ms, high_ms=kind.spans.busy_ms))
+    fast = replace(known, devices=("fast",), spans=spans_of(*[additive([0.5] * 4)] * 3))
+    for problem in (Problem(model="m", layers=4, types=(known,)), Problem(model="m", layers=4, types=(known, fast))):
+        best = optimal(problem, objective=objective, most_devices=2)
+        assert best is not None
+        found = judge(problem, "optimal", best.assigned, objective=objective, best=best)
+        assert (found.regret, found.gap) == (0.0, 0.0)
+    assert found.any_bound_ms == pytest.approx(4 / 3 if objective == "throughput" else 2.0, rel=0.01)
 
 
 def test_replicas_take_devices_in_order_and_are_compared_with_replicas() -> None:

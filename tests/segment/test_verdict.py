@@ -99,3 +99,24 @@ def test_what_the_intervals_leave_open(found) -> None:  # type: ignore[no-untype
         "25 % of the throughput is lost against the split that is then best"
     )
     assert verdict.intervals_text(dataclasses.replace(best, worst_ms=None)) is None
+
+
+def test_data_parallel_is_judged_beside_a_cut(found) -> None:  # type: ignore[no-untyped-def]
+    equal, _, problem = found
+    alone_ms = float(problem.types[0].spans.busy_ms[0, problem.layers])
+    copies_ms = max(alone_ms / 5, problem.host_ms)
+    assert verdict.data_parallel_ms(problem) == pytest.approx(copies_ms)
+    text = verdict.data_parallel_text(equal, problem)
+    assert text is not None
+    assert text.startswith(f"whole models side by side (data parallel) would give an output every {copies_ms:.4g} ms")
+    faster = dataclasses.replace(equal, bottleneck_ms=copies_ms / 4)
+    assert str(verdict.data_parallel_text(faster, problem)).endswith(": this is 4 times as fast")
+    slower = dataclasses.replace(equal, bottleneck_ms=copies_ms * 4)
+    assert str(verdict.data_parallel_text(slower, problem)).endswith(", 4 times as fast as this")
+
+
+def test_data_parallel_is_not_set_beside_itself_nor_beside_a_latency(found) -> None:  # type: ignore[no-untyped-def]
+    equal, _, problem = found
+    one = dataclasses.replace(equal.stages[0], devices=("a", "b"))
+    assert verdict.data_parallel_text(dataclasses.replace(equal, stages=(one,)), problem) is None
+    assert verdict.data_parallel_text(dataclasses.replace(equal, objective="latency"), problem) is None

@@ -82,8 +82,8 @@ def _superlinear(table: pd.DataFrame) -> Iterator[str]:
         yield (
             f"{len(over)} of {len(table)} runs are super-linear, faster than as many times as there are more devices; "
             f"{cause}. The most is {cell(best['speedup'], 3)} times on {int(best['segments'])} devices at "
-            f"{cell(best['weight_bytes'] / MIB, 3)} MiB of weights. That is memory, not parallel work, so no serial "
-            "share is derived from it."
+            f"{cell(best['weight_bytes'] / MIB, 3)} MiB of weights. No serial share is derived from such runs"
+            f"{': what they gain is memory, not parallel work' if best['by_memory'] else ''}."
         )
 
 
@@ -151,12 +151,13 @@ def _data_text(both: pd.DataFrame) -> Iterator[str]:
 
 
 def groups(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Runs of one family and device whose models differ in size only: title and rows."""
+    """Runs of one family and device whose models differ in size, and in parameters of many values: title and rows."""
     several = table["device"].nunique() > 1
     for (family, device), mine in table.groupby(["family", "device"], sort=False):
         counts = {name: mine[name].nunique() for name in parameter_columns(mine) if mine[name].nunique() > 1}
         size = max(counts, key=lambda name: counts[name], default=None)
         splits = [name for name, count in counts.items() if name != size and count <= FEW_VALUES]
+        splits += ["precision"] if mine["precision"].nunique() > 1 else []
         parts = mine.groupby(splits, sort=False) if splits else [((), mine)]
         for values, part in parts:
             named = " ".join(f"{name}={cell(value)}" for name, value in zip(splits, values, strict=True))
@@ -230,7 +231,7 @@ def _best_table(table: pd.DataFrame) -> Table:
     most = table[table["inputs"] == table["inputs"].max()]
     best = most.sort_values("latency_median_ms", kind="stable").drop_duplicates(["spec_id", "device", "segments"])
     best = best.sort_values(["device", "family", "weight_bytes", "segments"], kind="stable")
-    names = [name for name in parameter_columns(best) if best[name].nunique() > 1]
+    names = [name for name in (*parameter_columns(best), "precision") if best[name].nunique() > 1]
     rows = [
         (
             str(row["device"]), str(row["origin"]), f"{row['family']} {parameter_text(row, names)}",
