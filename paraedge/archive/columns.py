@@ -128,7 +128,7 @@ RESULT: tuple[Column, ...] = (
     _number("pass_ms", "ms", "pipeline: median over the inputs of their time from push to output"),
     _number("fill_ms", "ms", "pipeline: from the first push to the first output"),
     _number("drain_ms", "ms", "pipeline: from when the last input entered the first stage to the last output"),
-    _integer("devices_used", "devices", "pipeline: devices that had a stage or a copy; lines in stages.csv"),
+    _integer("devices_used", "devices", "pipeline: devices that took an input; lines in stages.csv"),
     _text("cuts", "pipeline: first layer of each stage but the first, as `2,5`; empty where nothing is cut"),
     _number("bottleneck_ms", "ms", "pipeline: time between two outputs by the cost model that the cuts come from"),
     _number("lower_bound_ms", "ms", "pipeline: no contiguous split over these devices does better, by that model"),

@@ -99,7 +99,9 @@ def _row(number: int, stage: Stage, found: Partition) -> dict[str, object]:
     return {
         "stage": number,
         "ops": f"{stage.first}-{stage.end - 1}" if stage.end > stage.first + 1 else str(stage.first),
-        "device": ", ".join(stage.devices),
+        "device": stage.devices[0]
+        if len(stage.devices) == 1
+        else f"{stage.devices[0]} and {len(stage.devices) - 1} more",
         "receive ms": stage.receive_ms,
         "compute ms": stage.compute_ms,
         "send ms": stage.send_ms,

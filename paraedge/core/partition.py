@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -82,4 +83,6 @@ class Partition:
     @property
     def gap(self) -> float:
         """How far above the proven lower bound it is, as a ratio; 0 is the best there is."""
-        return self.value_ms / self.lower_bound_ms - 1 if self.lower_bound_ms else 0.0
+        if self.lower_bound_ms == 0:
+            return 0.0 if self.value_ms == 0 else math.inf
+        return self.value_ms / self.lower_bound_ms - 1

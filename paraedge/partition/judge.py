@@ -29,10 +29,9 @@ def judge(
     """A strategy's split with its stages, bounds, the best values by number of devices, and its regret.
 
     It is compared with all contiguous splits over the problem's devices; with replicated stages too where `replicate`
-    is set or the split itself has some. best: what to compare it with, where `optimal` was asked already, over as many
-    devices as it was allowed. A hand-over that keeps both its ends busy is part of what they receive and send, so
-    stages overlap in time there and the latency, which counts it once, is less than their sum. BadInput where the split
-    is none or can't run.
+    is set or the split has some. best: what `optimal` answered, if it was asked; then over as many devices as it was
+    allowed. A hand-over that keeps both its ends busy is part of what they receive and send, so stages overlap in time
+    there and the latency, which counts it once, is less than their sum. BadInput where it is no split or can't run.
     """
     value = evaluate(problem, assigned)
     if not value.feasible:

@@ -95,7 +95,7 @@ class _Found:
     split: Callable[[int], tuple[Assigned, ...]]
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=2)  # for strategies that look at one problem in turn with a smaller one
 def _search(problem: Problem, objective: Objective, replicate: bool, most: int) -> _Found:
     moves = stage_moves(problem, objective, replicate=replicate)
     counts = tuple(len(kind.devices) for kind in problem.types)

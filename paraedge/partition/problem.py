@@ -4,8 +4,10 @@ The cost model, in full. A stage is busy with an input as long as its span's bus
 turn can keep up a period of busy_ms / r. The period of a pipeline is the longest of: its stages; its hand-overs, where
 they overlap with the devices' work (else a hand-over is added to the busy time of both its ends); for each shared bus
 the sum of the bus times of all stages on it; and host_ms, what the host does for every input, one after another. Bus
-times and hand-overs are those of one input and don't shrink with replicas. The latency is host_ms and the sum of all
-busy times and hand-overs. A whole model on one device is no pipeline: it knows no host_ms and no hand-over.
+times and hand-overs are those of one input and don't shrink with replicas. No pipeline is faster than that; stages that
+wait for each other's turn on a bus may be slower, which the simulated pipeline shows and this model doesn't know. The
+latency is host_ms and the sum of all busy times and hand-overs. A whole model on one device is no pipeline: it knows no
+host_ms and no hand-over.
 """
 
 from __future__ import annotations

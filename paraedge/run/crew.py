@@ -43,7 +43,7 @@ class Member:
 
 
 class Crew:
-    """Children that live and end together.
+    """Children that live and end together; `over` once they are to end before all is done.
 
     Each is started by a thread of its own, which stays as long as the child: the kernel ends a child with the thread
     that started it.
@@ -56,7 +56,7 @@ class Crew:
         self.times: list[Mapping[str, float] | None] = [None] * len(members)
         self._settings = settings
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._over = False
+        self.over = False
         self._changed = threading.Condition()
         self._ends = [contextlib.ExitStack() for _ in members]
         for ends, member in zip(self._ends, members, strict=True):
@@ -81,7 +81,7 @@ class Crew:
     def loaded(self) -> dict[int, TensorType]:
         """What all say of their tensors, by id, as soon as all have loaded; raises PipelineFailed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._over or None not in self._types)
+            self._changed.wait_for(lambda: self.over or None not in self._types)
         agreed: dict[int, TensorType] = {}
         for number, types in enumerate(self._types):
             for tensor, kind in (types or {}).items():
@@ -99,15 +99,15 @@ class Crew:
     def cause(self, timeout_s: float) -> ParaedgeError:
         """Why a child's pipes have ended; its minder may need a moment to find out."""
         with self._changed:
-            self._changed.wait_for(lambda: self.failure or self._over, timeout_s)
+            self._changed.wait_for(lambda: self.failure or self.over, timeout_s)
         if self.failure:
             return PipelineFailed(self.failure)
-        return ParaedgeError("the pipeline was closed" if self._over else "a stage has closed its pipes")
+        return ParaedgeError("the pipeline was closed" if self.over else "a stage has closed its pipes")
 
     def fail(self, number: int, failure: Failure) -> None:
         """End all children for this reason, unless there was one before."""
         with self._changed:
-            if self.failure is None and not self._over:
+            if self.failure is None and not self.over:
                 place = self.members[number].place
                 self.failure = replace(failure, message=short(f"{place}: {failure.message}"))
         self.stop()
@@ -115,7 +115,7 @@ class Crew:
     def stop(self) -> None:
         """End all children now."""
         with self._changed:
-            self._over = True
+            self.over = True
             for process in self._processes:
                 process.kill()
             self._changed.notify_all()
@@ -151,7 +151,7 @@ class Crew:
     def _enrol(self, process: subprocess.Popen[bytes]) -> None:
         with self._changed:
             self._processes.append(process)
-            if self._over:
+            if self.over:
                 process.kill()
 
     def _heard(self, number: int, message: Mapping[str, Any]) -> None:

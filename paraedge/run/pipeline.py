@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 CHECK_S = 1.0
-"""Whoever waits for a ring looks so often whether a stage has failed without its pipes having ended."""
+"""Whoever waits for a ring looks so often whether all is over without its pipes having ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +100,8 @@ class Pipeline:
         """
         until = math.inf if timeout_s is None else time.monotonic() + timeout_s
         with self._push_lock:
+            if inputs is not None and not isinstance(inputs, Mapping):
+                raise BadInput(f"push values by tensor id, or None at the end, not {type(inputs).__name__}")
             if not inputs:
                 self._end()
                 return True
@@ -201,7 +203,8 @@ class Pipeline:
 
     def _wait(self, ring: Sender | Receiver, until: float) -> bool:
         while not ring.wait(max(0.0, min(CHECK_S, until - time.monotonic()))):
-            self._crew.check()
+            if self._crew.over:  # though another process, forked meanwhile, may hold its pipes open
+                raise PeerGone
             if time.monotonic() >= until:
                 return False
         return True
@@ -211,8 +214,12 @@ class Pipeline:
 
         if set(inputs) != set(self.inputs):
             raise BadInput(f"push the tensors {list(self.inputs)}, not {list(inputs)}")
-        for tensor, values in inputs.items():
-            found = TensorType(shape=np.shape(values), dtype=np.asarray(values).dtype.name)
+        try:
+            arrays = {tensor: np.asarray(values) for tensor, values in inputs.items()}
+        except ValueError as error:  # lists of several lengths
+            raise BadInput(f"these values are no arrays: {short(error)}") from None
+        for tensor, values in arrays.items():
+            found = TensorType(shape=values.shape, dtype=values.dtype.name)
             if found != self.types[tensor]:
                 raise BadInput(f"tensor {tensor} is {self.types[tensor]}, not {found}")
-        return inputs
+        return arrays

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from paraedge.core.device import MeasureSettings
-from paraedge.core.errors import BadInput, ParaedgeError
+from paraedge.core.errors import BadInput, ParaedgeError, short
 from paraedge.core.outcome import Failure
 from paraedge.core.pipeline import PipelineRun, StageRun
 from paraedge.devices import interpreter
@@ -56,19 +56,29 @@ def _seeded(pipeline: Pipeline, seed: int) -> dict[int, Any]:
 
 
 def _through(pipeline: Pipeline, values: Mapping[int, Any], count: int) -> Iterator[Popped]:
-    """What comes out of `count` inputs, which another thread pushes."""
+    """What comes out of `count` inputs, which another thread pushes; raises what goes wrong in either."""
+    wrong: list[Exception] = []
 
     def push() -> None:
         try:
             for _ in range(count):
                 pipeline.push(values)
-        except Exception:  # whatever it is, the one that pops must not wait for what never comes
+        except Exception as error:  # whatever it is, the one that pops must not wait for what never comes
+            wrong.append(error)
             pipeline.close()
 
     pusher = threading.Thread(target=push, daemon=True)
-    pusher.start()
+    try:
+        pusher.start()
+    except RuntimeError as error:
+        raise ParaedgeError(f"no thread left that pushes inputs: {short(error)}") from error
     for _ in range(count):
-        popped = pipeline.take()
+        try:
+            popped = pipeline.take()
+        except PipelineFailed:
+            raise
+        except ParaedgeError as error:  # closed, and this is why
+            raise (wrong[0] if wrong else error) from None
         if popped is None:
             raise ParaedgeError("the pipeline ended before its inputs did")
         yield popped

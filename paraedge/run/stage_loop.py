@@ -125,8 +125,14 @@ class _Loop:
     def _give(self, rings: Sequence[Sender]) -> None:
         for tensor, at in self.outputs:
             slots = [slot for ring in rings if tensor in (slot := ring.slot())]
-            if slots:
-                values = self.model.get_tensor(at)
+            if not slots:
+                continue
+            values, shape = self.model.get_tensor(at), slots[0][tensor].shape
+            if values.shape != shape:  # numpy would stretch some of these to fit
+                raise BadInput(
+                    f"tensor {tensor} came out as {values.shape}, not {shape}; "
+                    "a model whose shapes are known only at run time can't go through a pipeline"
+                )
             for slot in slots:
                 slot[tensor][...] = values
         for ring in rings:

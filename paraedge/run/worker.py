@@ -151,9 +151,10 @@ class Worker:
         self.close()
 
     def _start(self, target: Target, descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-        child_read, self._requests = os.pipe()
-        self._replies, child_write = os.pipe()
-        self._log, child_log = os.pipe()
+        try:
+            (child_read, self._requests), (self._replies, child_write), (self._log, child_log) = _pipes(3)
+        except OSError as error:
+            raise ChildFailed(self._unstarted(error)) from error
         command = [sys.executable, "-m", "paraedge.run.child", str(os.getpid()), str(child_read), str(child_write)]
         try:
             process = subprocess.Popen(
@@ -165,10 +166,9 @@ class Worker:
                 env=_environment(),
             )
         except OSError as error:  # no memory or no process left for another
-            self._selector.close()
             for descriptor in (self._requests, self._replies, self._log):
                 os.close(descriptor)
-            raise ChildFailed(Failure(stage="open", error=type(error).__name__, message=short(error))) from error
+            raise ChildFailed(self._unstarted(error)) from error
         finally:
             for descriptor in (child_read, child_write, child_log):
                 os.close(descriptor)
@@ -177,6 +177,10 @@ class Worker:
         self._selector.register(self._replies, selectors.EVENT_READ)
         self._selector.register(self._log, selectors.EVENT_READ)
         return process
+
+    def _unstarted(self, error: OSError) -> Failure:
+        self._selector.close()
+        return Failure(stage="open", error=type(error).__name__, message=short(error))
 
     def _send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -256,6 +260,20 @@ class Worker:
         elif _out_of_memory(printed):
             error, reason = "MemoryError", f"{reason}, out of memory"
         return Failure(stage=self.stage, error=error, message=short(reason + said), signal=name)
+
+
+def _pipes(count: int) -> list[tuple[int, int]]:
+    """So many pipes; raises OSError, and leaves none, where no more files can be opened."""
+    made: list[tuple[int, int]] = []
+    try:
+        while len(made) < count:
+            made.append(os.pipe())
+    except OSError:
+        for pair in made:
+            for descriptor in pair:
+                os.close(descriptor)
+        raise
+    return made
 
 
 def _out_of_memory(printed: str) -> bool:

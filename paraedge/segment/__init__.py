@@ -2,5 +2,6 @@
 
 from paraedge.segment.choose import STRATEGIES, choose
 from paraedge.segment.costs import Costs, costs_of, problem_for
+from paraedge.segment.open import open_pipeline
 
-__all__ = ["STRATEGIES", "Costs", "choose", "costs_of", "problem_for"]
+__all__ = ["STRATEGIES", "Costs", "choose", "costs_of", "open_pipeline", "problem_for"]

@@ -9,6 +9,7 @@ from paraedge.core.device import Origin
 from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
 from paraedge.core.spans import Spans
+from paraedge.core.words import milliseconds
 from paraedge.devices.quantized import why_not_quantized
 from paraedge.partition.problem import DeviceType, Problem
 from paraedge.segment.cost_nouns import Costs
@@ -62,6 +63,13 @@ def _cluster_sentences(graph: LayerGraph, cluster: Cluster) -> list[str]:
         f"all that later layers need is handed over at the slower link, {meanwhile}",
         "the first host has the inputs, and the last one keeps the outputs",
     ]
+    found += [f"{host.name} is costed as {host.device} on a host of its own" for host in cluster.hosts if host.device]
+    for bus in cluster.buses:
+        names = [name for host in cluster.hosts if host.bus == bus.name for name in host.names]
+        if names:
+            found.append(f"the bus {bus.name}, {bus.mb_per_s:.3g} MB/s, is shared by all that {', '.join(names)} move")
+    if cluster.host_ms:
+        found.append(f"whoever feeds it spends {milliseconds(cluster.host_ms)} ms on each input, one after another")
     unknown = sorted({layer.op for layer, macs in zip(graph.layers, graph.macs_by_layer, strict=True) if macs is None})
     if unknown:
         found.append(f"MACs of {', '.join(unknown)} are unknown and count nothing")

@@ -19,6 +19,8 @@ from paraedge.segment.pool import device_of, info, simulated_as
 from paraedge.simulate.hardware import load_hardware
 from paraedge.simulate.pipeline import SimStage, simulate_pipeline, stages_of
 
+BY_SIMULATION = "cuts, bottleneck_ms, lower_bound_ms and gap are by simulated costs"
+"""What a row of real Edge TPUs must not hide."""
 RECIPE = "segment"
 """How a segment's file is made."""
 
@@ -58,18 +60,21 @@ def run_partition(
             made = {tensor_id for stage in stages for tensor_id in stage.outputs}
             outputs = [tensor_id for tensor_id in dict.fromkeys(wanted) if tensor_id in made]
             ran = run.run_pipeline(stages, inputs=inputs, outputs=outputs, settings=settings)
-        except _NotMade as error:
+        except NotMade as error:
             return error.failure
-        except ParaedgeError as error:
-            return Failure(stage="run", error=type(error).__name__, message=short(error))
+        except (ParaedgeError, MemoryError) as error:
+            return Failure(stage="run", error=type(error).__name__, message=short(error) or "no memory left")
         except OSError as error:
             return Failure(stage="build", error=type(error).__name__, message=f"a segment's file: {error.strerror}")
     if isinstance(ran, Failure):
         return ran
-    return _measurement(ran, _as_compiled(partition, stages), target, simulated=False)
+    measured = _measurement(ran, _as_compiled(partition, stages), target, simulated=False)
+    if driver.name != "edgetpu":
+        return measured
+    return dataclasses.replace(measured, warnings=(*measured.warnings, BY_SIMULATION))
 
 
-class _NotMade(Exception):
+class NotMade(Exception):
     """A segment that has no file."""
 
     def __init__(self, failure: Failure) -> None:
@@ -84,9 +89,9 @@ def _stages(
     segments = tflite.cut_model(artifact.path.read_bytes(), partition.cuts, name=partition.model)
     for number, (stage, segment) in enumerate(zip(partition.stages, segments, strict=True), start=1):
         path = folder / f"{artifact.path.stem}-{number}-of-{len(segments)}.tflite"
-        file = _written(segment, path, driver, files)
+        file = segment_file(segment, path, driver, files)
         if isinstance(file, Failure):
-            raise _NotMade(dataclasses.replace(file, message=f"segment {number}: {file.message}"))
+            raise NotMade(dataclasses.replace(file, message=f"segment {number}: {file.message}"))
         yield run.PipelineStage(
             driver=driver,
             targets=tuple(dataclasses.replace(target.alone(), device=device_of(name)) for name in stage.devices),
@@ -98,7 +103,10 @@ def _stages(
         )
 
 
-def _written(segment: tflite.Segment, path: Path, driver: Driver, files: contextlib.ExitStack) -> Artifact | Failure:
+def segment_file(
+    segment: tflite.Segment, path: Path, driver: Driver, files: contextlib.ExitStack
+) -> Artifact | Failure:
+    """The segment as a file at `path`, compiled beside it where the driver asks for that; `files` deletes both."""
     files.callback(path.unlink, missing_ok=True)
     path.write_bytes(segment.data)
     plain = Artifact(path=path, file_bytes=len(segment.data), recipe=RECIPE)

@@ -108,12 +108,15 @@ def _pipedream(given: Given) -> Cuts:
 
 
 def _added_ms(spans: Spans) -> Times:
-    """What each op adds to a segment: its time alone less the fixed time of a segment, which joining two ops shows."""
+    """What each op adds to a segment: its time alone less the fixed time of a segment, which joining two ops shows.
+
+    Where joined ops stream what fits alone, no fixed time can be seen.
+    """
     alone = np.diagonal(np.where(np.isfinite(spans.busy_ms), spans.compute_ms, np.inf), 1)
     pairs = np.diagonal(spans.compute_ms, 2)
     with np.errstate(invalid="ignore"):
         fixed = np.median(alone[:-1] + alone[1:] - pairs) if len(pairs) else 0.0
-    added: Times = np.maximum(alone - (fixed if np.isfinite(fixed) else 0.0), 0.0)
+    added: Times = np.maximum(alone - (max(fixed, 0.0) if np.isfinite(fixed) else 0.0), 0.0)
     return added
 
 

@@ -55,8 +55,10 @@ def _slower(gap: float) -> str:
 
 
 def any_text(partition: Partition) -> str:
-    """The bound that holds for any assignment of layers to the devices."""
-    bound = f"no assignment of the ops to these devices, contiguous or not, gets below {_ms(partition.any_bound_ms)}"
+    """The bound that holds for any assignment of layers to the devices, copies of them too where the split has any."""
+    has_copies = any(len(stage.devices) > 1 for stage in partition.stages)
+    what = "ops to any number of these devices each" if has_copies else "each op to one of these devices"
+    bound = f"no assignment of {what}, contiguous or not, gets below {_ms(partition.any_bound_ms)}"
     gap = any_gap(partition)
     if gap is None:
         return bound

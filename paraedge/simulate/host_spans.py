@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
 from paraedge.core.spans import Spans
 from paraedge.simulate.hosts import Bus, Host
@@ -29,12 +32,17 @@ class HostCosts:
         """MACs by the host's speed and a cost for each layer; busy for inf where `needed_bytes` outgrow its memory.
 
         Ops whose MACs are none or unknown cost `layer_ms` alone. What enters and leaves crosses the network, which
-        `handover_ms` costs; the host's processor is not busy with it.
+        `handover_ms` costs; the host's processor is not busy with it. Raises BadInput where nothing costs any time.
         """
         if host.gmacs_per_s is None or host.memory_mib is None:
             raise ValueError(f"host {host.name} has a device in place of a speed and a memory")
         layer_ms = [(macs or 0) / (host.gmacs_per_s * 1e6) + host.layer_ms for macs in self._graph.macs_by_layer]
         until_ms = np.concatenate(([0.0], np.cumsum(layer_ms)))
+        if until_ms[-1] == 0:
+            raise BadInput(
+                f"the ops of {self._graph.name} have no MACs that are known, so they take host {host.name} no time; "
+                "give the host a layer_ms"
+            )
         compute_ms = np.triu(until_ms[None, :] - until_ms[:, None])
         nothing_ms, nowhere = np.zeros_like(compute_ms), np.full(compute_ms.shape, -1, np.int64)
         edges = self._edges
@@ -52,13 +60,17 @@ class HostCosts:
             off_chip_bytes=nowhere,
         )
 
-    @property
+    @functools.cached_property
     def boundary_bytes(self) -> Times:
-        """Shape (n + 1,): what the layers from each on take in. The ends of the graph are no boundary, and have 0.
+        """Shape (n + 1,): what is there before each layer and is still needed. The ends of the graph have 0.
 
-        Values that pass over a segment are among them: its host forwards them.
+        Values that pass over a segment are among them, the graph's outputs too: its host forwards them.
         """
-        sizes: Times = self._edges.input_bytes[:, -1].copy()
+        steps = np.zeros(len(self._graph.layers) + 2)
+        for first, last, size in _lives(self._graph):
+            steps[first + 1] += size
+            steps[last + 1] -= size
+        sizes: Times = steps.cumsum()[:-1]
         sizes[[0, -1]] = 0.0
         return sizes
 
@@ -105,17 +117,21 @@ def _most_live_bytes(graph: LayerGraph) -> Times:
 
 def _live_bytes(graph: LayerGraph) -> Times:
     """Shape (n,): activations that are there while layer k runs: made by it or before, and read by it or later."""
-    n = len(graph.layers)
+    steps = np.zeros(len(graph.layers) + 1)
+    for first, last, size in _lives(graph):
+        steps[first] += size
+        steps[last + 1] -= size
+    live: Times = steps.cumsum()[:-1]
+    return live
+
+
+def _lives(graph: LayerGraph) -> Iterator[tuple[int, int, float]]:
+    """Of each activation the layer that makes it (the first, for what is given), the last to need it, and its bytes."""
     first = {tensor_id: index for index, layer in enumerate(graph.layers) for tensor_id in layer.outputs}
     last = dict(first)
     for index, layer in enumerate(graph.layers):
         last.update(dict.fromkeys(layer.inputs, index))
-    last.update(dict.fromkeys(graph.outputs, n - 1))
-    steps = np.zeros(n + 1)
+    last.update(dict.fromkeys(graph.outputs, len(graph.layers) - 1))
     for tensor_id, end in last.items():
         if 0 <= tensor_id < len(graph.tensors) and graph.tensors[tensor_id].weights is None:
-            size = float(known_bytes(graph.tensors[tensor_id]))
-            steps[first.get(tensor_id, 0)] += size
-            steps[end + 1] -= size
-    live: Times = steps.cumsum()[:n]
-    return live
+            yield first.get(tensor_id, 0), end, float(known_bytes(graph.tensors[tensor_id]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,7 +11,7 @@ from paraedge import flow
 from paraedge.analyze.pipelines import data_or_pipeline, over_fewest
 from paraedge.archive import Campaign, read_campaign
 from paraedge.report.data import gather
-from paraedge.report.sections.pipelines import groups
+from paraedge.report.sections.pipelines import groups, pipelines_section, published
 from paraedge.report.setup import setup
 from paraedge.sweep import parse_sweep
 
@@ -77,3 +76,21 @@ def test_models_of_other_precisions_are_on_other_lines(campaign: Campaign) -> No
     both = dataclasses.replace(campaign, runs=pd.concat([campaign.runs, floats.runs], ignore_index=True))
     titles = [title for title, _ in groups(over_fewest(gather([both]).pipelines))]
     assert titles == ["fc precision=int8", "fc precision=float32"]
+
+
+def test_a_campaign_with_fewer_inputs_is_among_the_best_too(campaign: Campaign) -> None:
+    section = pipelines_section(gather([campaign, changed(campaign, inputs=7)]))
+    assert section is not None
+    best = section.tables[0]
+    assert best.title == "The best of each model, 7 inputs and 50 inputs"
+    assert {row[0] for row in best.rows} == {"sim-edgetpu-pcie (several 1)", "sim-edgetpu-pcie (several 2)"}
+
+
+@pytest.mark.parametrize(
+    ("device", "batch", "there"),
+    [("sim-edgetpu-pcie", 1, True), ("edgetpu", 1, True), ("cpu", 1, False), ("edgetpu", 8, False)],
+)
+def test_published_rows_stand_beside_edge_tpus_only(campaign: Campaign, device: str, batch: int, there: bool) -> None:
+    rows = pd.DataFrame([{"family": "fc", "segments": 2, "inputs": 50, "strategy": "params"}])
+    mine = gather([changed(campaign, device=device, batch=batch)]).pipelines
+    assert len(published(rows, mine[mine["segments"] == 2])) == there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,17 @@ def test_a_cluster_is_a_type_for_each_kind_of_host(graph: LayerGraph) -> None:
     assert np.array_equal(handover, handover.transpose(1, 0, 2))
     assert costs.problem.types[1].bus == "wifi"
     assert problem_for(graph, cluster).types[1].devices == costs.problem.types[1].devices
+
+
+def test_a_cluster_says_what_its_hosts_share_and_what_stands_for_them(graph: LayerGraph) -> None:
+    said = costs_of(graph, load_cluster("mixed")).sentences
+    assert "the bus wifi, 30 MB/s, is shared by all that weak-1, weak-2, weak-3 move" in said
+    assert f"coral is costed as {USB3} on a host of its own" in said
+    assert not any("whoever feeds it" in one for one in said)
+    fed = dataclasses.replace(load_cluster("four-boards"), host_ms=0.25)
+    fed_said = costs_of(graph, fed).sentences
+    assert "whoever feeds it spends 0.25 ms on each input, one after another" in fed_said
+    assert not any("bus" in one for one in fed_said)
 
 
 def test_a_host_without_overlap_is_busy_while_it_hands_over(graph: LayerGraph) -> None:

@@ -75,6 +75,9 @@ def test_the_bound_of_any_assignment(found) -> None:  # type: ignore[no-untyped-
     assert verdict.any_text(near).endswith("; this is 25 % above it")
     assert verdict.any_text(dataclasses.replace(best, any_bound_ms=best.bottleneck_ms)).endswith(", which this reaches")
     assert verdict.any_gap(dataclasses.replace(best, any_bound_ms=0.0)) is None
+    assert verdict.any_text(near).startswith("no assignment of each op to one of these devices, contiguous or not, ")
+    copied = dataclasses.replace(near, stages=(dataclasses.replace(near.stages[0], devices=("a", "b")),))
+    assert verdict.any_text(copied).startswith("no assignment of ops to any number of these devices each, contiguous ")
 
 
 def test_more_than_its_devices_is_called_memory(found) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterable
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paraedge.core.cut import edges
+from paraedge.core.errors import BadInput
 from paraedge.core.graph import Layer, LayerGraph, SeededWeights, Tensor
 from paraedge.simulate import load_hardware, predict, spans
 from paraedge.simulate.host_spans import HostCosts
@@ -74,7 +76,8 @@ def test_bytes_are_those_of_each_span_taken_apart(seed: int) -> None:
             assert found.input_bytes[first, end] == total(graph, entering)
             assert found.output_bytes[first, end] == total(graph, leaving)
     for at in layers[1:]:
-        crossing = [i for i in values if made.get(i, -1) < at and i in read_from(graph, at)]
+        needed = read_from(graph, at) | set(graph.outputs)  # the last host keeps the outputs
+        crossing = [i for i in values if made.get(i, -1) < at and i in needed]
         assert costs.boundary_bytes[at] == total(graph, crossing)
         assert costs.handover_ms(HOST, HOST)[at] == pytest.approx(3 + total(graph, crossing) * 8 / 8e3)
 
@@ -87,6 +90,19 @@ def test_time_is_macs_by_the_rate_and_a_cost_a_layer(dense_chain) -> None:  # ty
         for end in range(first + 1, 4):
             assert found.busy_ms[first, end] == pytest.approx(sum(macs[first:end]) / 2e6 + 0.5 * (end - first))
     assert found.receive_ms[0, 3] == found.send_ms[0, 3] == 0
+
+
+def test_ops_that_take_no_time_are_refused() -> None:
+    graph = LayerGraph(
+        name="pool",
+        tensors=tuple(Tensor(name=name, shape=(1, 4, 4, 8), dtype="int8") for name in "xy"),
+        layers=(Layer(op="MAX_POOL_2D", inputs=(0,), outputs=(1,), options={}),),
+        inputs=(0,),
+        outputs=(1,),
+    )
+    assert HostCosts(graph).spans(HOST).busy_ms[0, 1] == 0.5
+    with pytest.raises(BadInput, match=r"the ops of pool have no MACs that are known.*give the host a layer_ms"):
+        HostCosts(graph).spans(dataclasses.replace(HOST, layer_ms=0.0))
 
 
 def test_what_does_not_fit_the_memory_takes_for_ever(dense_chain) -> None:  # type: ignore[no-untyped-def]

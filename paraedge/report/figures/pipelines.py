@@ -141,4 +141,4 @@ def _devices(table: pd.DataFrame) -> str:
     fewest = sorted({int(value) for value in table["base_segments"]})
     if fewest == [1]:
         return "one device"
-    return f"{fewest[0]} devices" if len(fewest) == 1 else "the fewest that hold it"
+    return f"{fewest[0]} devices" if len(fewest) == 1 else "the fewest with a result"

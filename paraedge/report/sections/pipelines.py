@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pandas as pd
@@ -64,7 +65,7 @@ def _reading(table: pd.DataFrame) -> str:
     simulated = (table["origin"] == "simulated").all()
     return (
         "The time of one input (wall time of a whole run by its inputs, filling and draining included) on one device, "
-        "or on the fewest that hold the model, by that on several."
+        "or on the fewest that have a result, by that on several."
         + (
             " All of it is simulated: a discrete-event model of the pipeline on predicted stage times."
             if simulated
@@ -107,7 +108,7 @@ def _clusters(table: pd.DataFrame) -> tuple[list[str], list[Table]]:
             )
         )  # fmt: skip
     columns = (
-        Column(title="cluster"), Column(title="model"), Column(title="fewest that hold it", number=True),
+        Column(title="cluster"), Column(title="model"), Column(title="fewest with a result", number=True),
         Column(title="devices", number=True), Column(title="speed-up over the fewest", unit="times", number=True),
         *(Column(title=f"optimal over {name}", unit="times", number=True) for name in OTHERS),
     )  # fmt: skip
@@ -185,10 +186,14 @@ def _against_size(data: ReportData, table: pd.DataFrame) -> Iterator[Panel]:
 
 
 def published(rows: pd.DataFrame, mine: pd.DataFrame) -> pd.DataFrame:
-    """Published rows of the same family, devices and inputs; on convolutions, of the same input channels (8)."""
-    if rows.empty or ("channel" in mine.columns and mine["channel"].notna().any() and (mine["channel"] != 8).any()):
-        return rows.iloc[:0]
+    """Published rows, which are of Edge TPUs: of the same family, number of devices and inputs, each one example.
+
+    On convolutions of the same input channels (8).
+    """
     first = mine.iloc[0]
+    other = "channel" in mine.columns and mine["channel"].notna().any() and (mine["channel"] != 8).any()
+    if rows.empty or other or (mine["batch"] != 1).any() or not re.match(r"(sim-)?edgetpu", str(first["device"])):
+        return rows.iloc[:0]
     same = (rows["family"] == first["family"]) & (rows["segments"] == first["segments"])
     found: pd.DataFrame = rows[same & (rows["inputs"] == first["inputs"])]
     return found
@@ -227,8 +232,8 @@ def _inputs(count: object) -> str:
 
 
 def _best_table(table: pd.DataFrame) -> Table:
-    """The best strategy of every model and number of devices, at most inputs."""
-    most = table[table["inputs"] == table["inputs"].max()]
+    """The best strategy of every model and number of devices, at the most inputs that its device had."""
+    most = table[table["inputs"] == table.groupby("device")["inputs"].transform("max")]
     best = most.sort_values("latency_median_ms", kind="stable").drop_duplicates(["spec_id", "device", "segments"])
     best = best.sort_values(["device", "family", "weight_bytes", "segments"], kind="stable")
     names = [name for name in (*parameter_columns(best), "precision") if best[name].nunique() > 1]
@@ -249,7 +254,7 @@ def _best_table(table: pd.DataFrame) -> Table:
         Column(title="throughput", unit="inputs/s", number=True), Column(title="speed-up", unit="times", number=True),
         Column(title="super-linear"),
     )  # fmt: skip
-    title = f"The best of each model, {_inputs(most['inputs'].iloc[0])}"
+    title = f"The best of each model, {joined([_inputs(count) for count in sorted(most['inputs'].unique())])}"
     return Table(title=title, columns=columns, rows=shown, note=note, collapsed=len(shown) > 40)
 
 
