@@ -74,6 +74,13 @@ PIPELINE: Mapping[str, tuple[Callable[[object], bool], str]] = {
 }
 """The keys of [pipeline]: what is good, in code and in words."""
 
+AIM: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "objective": (lambda value: value in ("throughput", "latency"), "'throughput' or 'latency'"),
+    "replicate": (lambda value: isinstance(value, bool), "true or false: whether optimal may replicate stages"),
+    "bus": (lambda value: value in ("own", "shared"), "'own' or 'shared': of simulated devices"),
+}
+"""The keys of [pipeline] that have one value for the whole sweep."""
+
 MOST_SECONDS = 1e6
 _COUNT = (_is_positive_int, "a whole number, 1 or more")
 _POSITIVE = (_is_positive, "a number above 0 and at most a million")

@@ -17,6 +17,7 @@ from paraedge.build.scratch import Work, work_folder
 from paraedge.core.device import Roof, Target
 from paraedge.core.errors import ParaedgeError
 from paraedge.core.outcome import Artifact, Failure, Job, Outcome
+from paraedge.core.partition import Aim
 from paraedge.core.spec import ModelSpec
 from paraedge.devices import registry
 from paraedge.devices.driver import Driver
@@ -85,7 +86,7 @@ def run_campaign(
             started=started,
             listener=progress,
         )
-        chosen = Chosen(earlier={cut_key(key.spec_id, key.target): cuts for key, cuts in book.cuts.items()})
+        chosen = choices(sweep, book)
         for visit in visits:
             for spec, target, row in sample(visit, sweep, work, book, chosen):
                 book.append(row)
@@ -158,6 +159,12 @@ def plan(
             ]
             if points:
                 yield Visit(driver=driver, round=number, points=points)
+
+
+def choices(sweep: Sweep, book: Archive) -> Chosen:
+    """How pipelines are cut: what for, and how they were cut by earlier calls."""
+    earlier = {cut_key(key.spec_id, key.target): cuts for key, cuts in book.cuts.items()}
+    return Chosen(aim=sweep.pipeline.aim if sweep.pipeline else Aim(), earlier=earlier)
 
 
 def rounds_of(driver: Driver, sweep: Sweep) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from paraedge.core.device import Target
+from paraedge.core.partition import Aim
 from paraedge.core.spec import ModelSpec, ParamValue
 from paraedge.models import FAMILIES
 
@@ -63,11 +64,12 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipelines:
-    """The table [pipeline]: over how many devices each point runs, how it is cut, how many inputs are pushed."""
+    """The table [pipeline]: over how many devices a point runs, how and what for it is cut, how many inputs go in."""
 
     segments: tuple[int, ...]
     strategies: tuple[str, ...]
     inputs: tuple[int, ...]
+    aim: Aim = field(default_factory=Aim)
 
     def targets(self, target: Target) -> tuple[Target, ...]:
         """`target` in each of them; one segment needs no strategy, so there is one for all of them."""

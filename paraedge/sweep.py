@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from paraedge.checks import (
+    AIM,
     FOLDER_NAME,
     PIPELINE,
     SETTINGS,
@@ -44,6 +45,7 @@ from paraedge.checks import (
 )
 from paraedge.core.device import Kernels, MeasureSettings
 from paraedge.core.errors import BadInput, short
+from paraedge.core.partition import Aim
 from paraedge.core.spec import ModelSpec, ParamValue
 from paraedge.core.words import did_you_mean
 from paraedge.grid import COMMON, Grid, Pipelines, Values, points_of, size_of
@@ -158,14 +160,18 @@ class _Reader:
     def pipelines(self, table: object) -> Pipelines:
         if not isinstance(table, dict):
             self.bad("pipeline", table, "a table: [pipeline]")
-        self.known(table, tuple(PIPELINE), "pipeline.", needed=("segments", "inputs"))
+        self.known(table, (*PIPELINE, *AIM), "pipeline.", needed=("segments", "inputs"))
         segments, strategies, inputs = (
             self.several(f"pipeline.{key}", table[key], *check) if key in table else ()
             for key, check in PIPELINE.items()
         )
         if max(segments) > 1 and not strategies:
             self.fail(f"pipeline.strategy is missing: one or more of {', '.join(STRATEGIES)}")
-        return Pipelines(segments=segments, strategies=strategies, inputs=inputs)
+        given = {key: self.checked(f"pipeline.{key}", table[key], *AIM[key]) for key in AIM if key in table}
+        bus = given.pop("bus", "own")
+        return Pipelines(
+            segments=segments, strategies=strategies, inputs=inputs, aim=Aim(**given, shared_bus=bus == "shared")
+        )
 
     def settings(self, table: Mapping[str, Any]) -> MeasureSettings:
         self.known(table, (*SETTINGS, "threads", "kernels"), "measure.")

@@ -14,6 +14,7 @@ from strategies import Axis, fc_grids
 from paraedge import checks, segment
 from paraedge.core.device import MeasureSettings, Target
 from paraedge.core.errors import BadInput
+from paraedge.core.partition import Aim
 from paraedge.core.spec import ModelSpec
 from paraedge.models import FcParams, MatmulParams, build_graph
 from paraedge.sweep import Sweep, load_sweep, parse_sweep, shipped_sweeps
@@ -124,6 +125,30 @@ def test_one_segment_alone_and_single_values() -> None:
     pipeline = parse(HEAD + piped("segments = 1\ninputs = 7")).pipeline
     assert pipeline is not None
     assert pipeline.targets(Target(device="cpu")) == (Target(device="cpu", segments=1, inputs=7),)
+
+
+def test_what_pipelines_are_cut_for() -> None:
+    pipeline = parse(HEAD + piped("segments = 1\ninputs = 7")).pipeline
+    assert pipeline is not None
+    assert pipeline.aim == Aim()
+    text = 'segments = 1\ninputs = 7\nobjective = "latency"\nreplicate = true\nbus = "shared"'
+    pipeline = parse(HEAD + piped(text)).pipeline
+    assert pipeline is not None
+    assert pipeline.aim == Aim(objective="latency", replicate=True, shared_bus=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('objective = "speed"', "pipeline.objective = 'speed': must be 'throughput' or 'latency'"),
+        ("replicate = 1", "pipeline.replicate = 1: must be true or false"),
+        ('bus = "usb"', "pipeline.bus = 'usb': must be 'own' or 'shared'"),
+    ],
+)
+def test_a_bad_aim_is_named(line: str, text: str) -> None:
+    with pytest.raises(BadInput) as found:
+        parse(HEAD + piped(f"segments = 1\ninputs = 7\n{line}"))
+    assert text in str(found.value)
 
 
 def test_a_sweep_without_the_table_has_no_pipelines() -> None:

@@ -49,7 +49,8 @@ class AppGroup(TyperGroup):
             return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # a shell can close it: `>&-`
+                sys.stdout.flush()
         except ClickError as error:  # type: ignore[misc]
             _end(BAD_INPUT, _usage(error))
         except ParaedgeError as error:

@@ -158,6 +158,9 @@ def _check_devices(
     """Raise BadInput where it isn't said what to cut the model over, or said twice."""
     if cluster is not None and devices:
         raise BadInput("--cluster and --device both name devices; give one of them")
+    for name in devices or ():
+        if name.startswith("cluster:"):
+            raise BadInput(f"{name} is a cluster: give --cluster {name.partition(':')[2] or 'FILE.toml'}")
     if cluster is not None and shared:
         raise BadInput("--bus goes with --device; the hosts of a cluster share what its file says")
     if segments is None and not devices and cluster is None and cuts is None:

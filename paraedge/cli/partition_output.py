@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from paraedge.cli.output import quantity_bytes, say, table
+from paraedge.core.device import Origin
 from paraedge.core.partition import Partition, Stage
 from paraedge.core.words import plural
 from paraedge.segment import verdict
 
 if TYPE_CHECKING:
     from paraedge.segment.costs import Costs
+
+
+SHOWN_WARNINGS = 3
 
 
 def partition_json(model: str, found: Partition, costs: Costs) -> dict[str, object]:
@@ -46,8 +50,9 @@ def partition_json(model: str, found: Partition, costs: Costs) -> dict[str, obje
 
 
 def origin(costs: Costs) -> str:
-    """`measured`, `simulated`, or both."""
-    return " and ".join(sorted(one.value for one in costs.origins))
+    """What the times are: simulated, or added up from ops that were measured; no pipeline was run for them."""
+    words = {Origin.SIMULATED: "simulated", Origin.MEASURED: "estimated from measured ops"}
+    return " and ".join(sorted(words[one] for one in costs.origins))
 
 
 def _stage_json(number: int, stage: Stage) -> dict[str, object]:
@@ -62,7 +67,10 @@ def print_partition(model: str, found: Partition, costs: Costs, best: Partition 
     """A table of stages and what it is worth; `best`: the best split, where this is another."""
     used = sum(len(stage.devices) for stage in found.stages)
     over = plural(used, "device") if not found.unused else f"{used} of {plural(used + len(found.unused), 'device')}"
-    say(f"{model} over {over}: {found.strategy}, for {found.objective} ({origin(costs)})")
+    lacks = (
+        ", incomplete: the times leave out ops, named below" if any(stage.warnings for stage in found.stages) else ""
+    )
+    say(f"{model} over {over}: {found.strategy}, for {found.objective} ({origin(costs)}{lacks})")
     say()
     table([_row(number, stage, found) for number, stage in enumerate(found.stages, start=1)])
     if found.unused:
@@ -71,9 +79,13 @@ def print_partition(model: str, found: Partition, costs: Costs, best: Partition 
     for line in _lines(found, costs, best):
         say(line)
     for number, stage in enumerate(found.stages, start=1):
-        for text in stage.warnings:
+        for text in stage.warnings[:SHOWN_WARNINGS]:
             say(f"stage {number}: {text}")
+        if len(stage.warnings) > SHOWN_WARNINGS:
+            say(f"stage {number}: and {len(stage.warnings) - SHOWN_WARNINGS} more; --json lists all")
     say(f"cost model: {'; '.join(costs.sentences)}")
+    if found.cuts:
+        say(f"next: paraedge cut {model} --at {','.join(map(str, found.cuts))} -o DIR")
 
 
 def _lines(found: Partition, costs: Costs, best: Partition | None) -> Iterator[str]:

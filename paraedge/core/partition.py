@@ -10,6 +10,15 @@ Objective: TypeAlias = Literal["throughput", "latency"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Aim:
+    """What a cut is for. replicate: `optimal` may replicate stages. shared_bus: of simulated devices."""
+
+    objective: Objective = "throughput"
+    replicate: bool = False
+    shared_bus: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """Layers [first, end) on a device, or on several alike that take inputs in turn.
 

@@ -53,11 +53,12 @@ def several_devices(data: ReportData) -> Iterator[str]:
         return
     table = over_fewest(data.pipelines)
     more = table[table["segments"].astype(float) > table["base_segments"]]
-    found = [best_row(mine) for _, mine in more.groupby("device", sort=False)]
-    found.sort(key=lambda best: -float(best["speedup"]))
-    for best in found[:1]:
-        least, models = int(best["base_segments"]), more.groupby(["device", "spec_id"])["speedup"].max()
-        start = "By simulation, " if best["origin"] == Origin.SIMULATED.value else ""
+    for _, runs in more.groupby("origin", sort=False):
+        found = [best_row(mine) for _, mine in runs.groupby("device", sort=False)]
+        found.sort(key=lambda row: -float(row["speedup"]))
+        best = found[0]
+        least, models = int(best["base_segments"]), runs.groupby(["device", "spec_id"])["speedup"].max()
+        start = "By simulation, " if best["origin"] == Origin.SIMULATED.value else "Measured: "
         why = ", more than as many times, since its parameters come on chip" if best["by_memory"] else ""
         others = [f"{cell(one['speedup'], 3)} on {one['device']}" for one in found[1:]]
         yield (

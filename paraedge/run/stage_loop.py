@@ -107,9 +107,12 @@ class _Loop:
             for other in out:
                 self._wait(other)
             room = clock()
-            self._give(out)
+            self._fill(out)
+            sent = clock()  # once it is handed over, its receiver may have this core
+            for sender in out:
+                sender.send()
             if index >= untimed:
-                self.times.add(begin, there, received, computed, room, clock())
+                self.times.add(begin, there, received, computed, room, sent)
             index += replicas
             self._beat()
         for sender in self.send.all():
@@ -122,7 +125,7 @@ class _Loop:
         for ring in rings:
             ring.release()
 
-    def _give(self, rings: Sequence[Sender]) -> None:
+    def _fill(self, rings: Sequence[Sender]) -> None:
         for tensor, at in self.outputs:
             slots = [slot for ring in rings if tensor in (slot := ring.slot())]
             if not slots:
@@ -135,8 +138,6 @@ class _Loop:
                 )
             for slot in slots:
                 slot[tensor][...] = values
-        for ring in rings:
-            ring.send()
 
     def _wait(self, ring: Receiver | Sender) -> None:
         while not ring.wait(self.beat_s):

@@ -71,7 +71,7 @@ def check_strategy(strategy: str, *, replicate: bool, has_cuts: bool) -> None:
     if strategy != "manual" and has_cuts:
         raise BadInput(f"the strategy {strategy} finds its cuts itself; to give your own, take the strategy manual")
     if replicate and strategy != "optimal":
-        raise BadInput(f"the strategy {strategy} gives each stage one device; only optimal replicates stages")
+        raise BadInput(f"only optimal can be asked to replicate stages, not {strategy}; take one of the two")
 
 
 def _optimal(problem: Problem, graph: LayerGraph, objective: Objective, replicate: bool, count: int) -> Partition:

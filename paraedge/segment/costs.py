@@ -22,7 +22,7 @@ from paraedge.devices.quantized import why_not_quantized
 from paraedge.partition.problem import DeviceType, Problem
 from paraedge.segment.cluster_costs import cluster_costs
 from paraedge.segment.cost_nouns import Costs as Costs
-from paraedge.segment.cpu_costs import measured_spans
+from paraedge.segment.cpu_costs import PIPELINE_MS, measured_spans
 from paraedge.segment.cuttable import cuttable
 from paraedge.simulate.constants import OF_PIPELINES, Hardware
 from paraedge.simulate.hosts import Cluster
@@ -112,7 +112,7 @@ def _device_costs(
         model=graph.name,
         layers=len(graph.layers),
         types=tuple(_type(kind, shared_bus) for kind in kinds.values()),
-        host_ms=max((hardware.host_ms for hardware in hardwares), default=0.0),
+        host_ms=max((hardware.host_ms for hardware in hardwares), default=PIPELINE_MS),
         cuttable=cuttable(graph),
     )
     return Costs(
@@ -184,7 +184,8 @@ def _device_sentences(devices: Sequence[str], kinds: Sequence[_Kind], problem: P
         for hardware in hardwares
     ]
     if hardwares:
-        found.append(f"the host spends {milliseconds(problem.host_ms)} ms on each input, one after another")
+        spends = f"the host spends {milliseconds(problem.host_ms)} ms on each input, one after another"
+        found.append(f"over two devices or more {spends}")
         if any(hardware.sources[key].low is None for hardware in hardwares for key in OF_PIPELINES):
             found.append("these were measured on the PCIe host only and are assumed to hold here")
         rates = ", ".join(f"{hardware.link_mb_per_s:.0f} MB/s" for hardware in hardwares)
@@ -192,6 +193,8 @@ def _device_sentences(devices: Sequence[str], kinds: Sequence[_Kind], problem: P
     stages = sum(len(kind.names) for kind in kinds if kind.hardware is None)
     if stages:
         found += [kind.found for kind in kinds if kind.found]
+        if not hardwares:
+            found.append(f"a pipeline of processes takes {problem.host_ms:g} ms for each input, however little they do")
         cores = usable_cores()
         have = f"{plural(cores, 'core')} here"
         found.append(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from paraedge import run
+from paraedge.build.scratch import work_folder
 from paraedge.core.device import MeasureSettings
 from paraedge.core.graph import LayerGraph
 from paraedge.devices import registry
@@ -25,5 +25,5 @@ def measured_latency(graph: LayerGraph, file: Path, device: str) -> Iterator[Spa
     with contextlib.ExitStack() as held:
         cache = held.enter_context(ProfileCache(default_cache()))
         held.enter_context(run.device_lock(registry.lock_name(device)))
-        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="paraedge-")))
+        folder = held.enter_context(work_folder())
         yield span_latency(graph, map_file(file), driver, target, MeasureSettings(), cache, folder)

@@ -33,16 +33,20 @@ def open_pipeline(
     Raises BadInput for cuts and devices that don't go together, DeviceBusy, and ParaedgeError where a segment can't be
     compiled or loaded.
     """
+    model = Path(model)
+    if isinstance(devices, str):
+        raise BadInput(f"devices = {devices!r}: give a list, as [{devices!r}, {devices!r}]")
     if not devices or (cuts and len(cuts) + 1 != len(devices)):
         segments = plural(len(cuts) + 1, "segment")
         raise BadInput(f"{segments} on {plural(len(devices), 'device')}: name one device for each segment")
     with contextlib.ExitStack() as held:
         for name in sorted({registry.lock_name(device) for device in devices}):
             held.enter_context(run.device_lock(name))
+        graph = tflite.read_graph(model)  # before anything is made of it: what is wrong with the file is said here
         folder = held.enter_context(work_folder())
         stages = list(_stages(model, cuts, devices, folder, held))
         made = {tensor_id for stage in stages for tensor_id in stage.outputs}
-        outputs = [tensor_id for tensor_id in dict.fromkeys(tflite.read_graph(model).outputs) if tensor_id in made]
+        outputs = [tensor_id for tensor_id in dict.fromkeys(graph.outputs) if tensor_id in made]
         yield held.enter_context(run.Pipeline(stages, outputs=outputs, queue=queue, settings=settings))
 
 

@@ -136,7 +136,7 @@ class _Timed:
             return Failure(stage="load", error="Unsupported", message=reason)
         digest = hashlib.sha256(data).hexdigest()
         artifact = Artifact(path=path, file_bytes=len(data), recipe="cut", sha256=digest)
-        if not self.driver.needs_compiled:
+        if not getattr(self.driver, "needs_compiled", False):
             return artifact
         compiled = build.compile_artifact(artifact, part, self.folder)
         if isinstance(compiled, Artifact):

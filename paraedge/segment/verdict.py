@@ -41,13 +41,20 @@ def speedup_text(partition: Partition, problem: Problem) -> str:
 def gap_text(partition: Partition, best: Partition | None) -> str:
     """How far it is from the best contiguous split; `best`: that split, where it is another one."""
     if partition.gap <= SAME:
-        return "the best there is among contiguous splits of these ops over these devices"
+        return f"the best there is among contiguous splits of these ops over {_allowed(partition)}"
     if best is None or best.value_ms > partition.lower_bound_ms * (1 + SAME):
         return f"at most {_slower(partition.gap)} the best contiguous split"
     where = f"cuts at {', '.join(map(str, best.cuts))}" if best.cuts else "has no cut"
     copies = [len(stage.devices) for stage in best.stages if len(stage.devices) > 1]
     more = f" and has {plural(len(copies), 'stage')} on several devices" if copies else ""
     return f"{_slower(partition.gap)} the best contiguous split, which {where}{more}"
+
+
+def _allowed(partition: Partition) -> str:
+    """These devices, or so many of them."""
+    devices = sum(len(stage.devices) for stage in partition.stages) + len(partition.unused)
+    most = len(partition.best_ms)
+    return "these devices" if most >= devices else f"at most {most} of these {devices} devices"
 
 
 def _slower(gap: float) -> str:
@@ -64,7 +71,7 @@ def any_text(partition: Partition) -> str:
         return bound
     if gap <= SAME:
         return f"{bound}, which this reaches"
-    return f"{bound}; this is {f'{_percent(gap)} above it' if gap < 1 else f'{1 + gap:.3g} times that'}"
+    return f"{bound}; this is {f'{_percent(gap)} above it' if gap < 1 else f'{1 + gap:.3g} times that loose bound'}"
 
 
 def any_gap(partition: Partition) -> float | None:
@@ -84,7 +91,7 @@ def knee(best_ms: Sequence[float], objective: Objective) -> str:
     else:
         text = f"{enough} devices {_gain(best_ms[least - 1] / best_ms[enough - 1], objective)} {first}"
     if len(best_ms) == least:
-        return fits + (text if least > 1 else "there is one device")
+        return fits + (text if least > 1 else "one device is all there may be")
     return fits + text + "".join(_added(best_ms, enough))
 
 

@@ -16,7 +16,7 @@ from paraedge.core.device import MeasureSettings, Target
 from paraedge.core.errors import ParaedgeError, short
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Failure, Outcome
-from paraedge.core.partition import Partition
+from paraedge.core.partition import Aim, Partition
 from paraedge.core.spec import ModelSpec
 from paraedge.devices.driver import Driver
 from paraedge.partition.profiled import SpanLatency
@@ -40,10 +40,11 @@ ONE_DEVICE = "optimal"
 class Chosen:
     """How models are cut on targets, the same in every round and for every number of inputs, so that these compare.
 
-    made: in this call, by `cut_key`. earlier: the cuts of calls before it. They hold for measured devices, whose costs
-    never come out the same again; from simulated costs the same cuts follow anyway.
+    aim: what for. made: in this call, by `cut_key`. earlier: the cuts of calls before it. They hold for measured
+    devices, whose costs never come out the same again; from simulated costs the same cuts follow anyway.
     """
 
+    aim: Aim = field(default_factory=Aim)
     earlier: Mapping[tuple[str, Target], Cuts] = field(default_factory=dict)
     made: dict[tuple[str, Target], Partition | Failure] = field(default_factory=dict)
 
@@ -116,7 +117,8 @@ class _Model:
         """Of as many devices as any target has, or of all hosts of a cluster."""
         devices = cluster_of(self.target) or members(self.target, self.most)
         file = None if self.ready.artifact is None else self.ready.artifact.path
-        return tried(lambda: costs_of(self.graph, devices, file=file, held=self.target))
+        shared = self.chosen.aim.shared_bus
+        return tried(lambda: costs_of(self.graph, devices, shared_bus=shared, file=file, held=self.target))
 
     def choose(self, costs: Costs, target: Target) -> Partition:
         """By the target's strategy, and where it is measured cut as earlier if there was an earlier time.
@@ -124,16 +126,21 @@ class _Model:
         `optimal` may take any hosts of a cluster, so many at most; the others take its first ones, in its order.
         Measured devices are profiled by measuring, which the next campaign remembers.
         """
-        strategy = target.strategy or ONE_DEVICE
+        strategy, aim = target.strategy or ONE_DEVICE, self.chosen.aim
         with contextlib.ExitStack() as open_files:
             latency = None
             if strategy == "profiled" and self.driver.isolated:
                 latency = self.latency(open_files.enter_context(ProfileCache(default_cache())))
-            found = choose(costs.problem, self.graph, strategy, target.segments, order=costs.order, latency=latency)
+            found = choose(
+                costs.problem, self.graph, strategy, target.segments, objective=aim.objective,
+                replicate=aim.replicate and strategy == "optimal", order=costs.order, latency=latency,
+            )  # fmt: skip
         cuts = self.chosen.earlier.get(cut_key(self.ready.spec.spec_id, target), found.cuts)
-        if cuts == found.cuts or not self.driver.isolated:
+        if cuts == found.cuts or aim.replicate or not self.driver.isolated:
             return found
-        again = choose(costs.problem, self.graph, "manual", len(cuts) + 1, cuts=cuts, order=costs.order)
+        again = choose(
+            costs.problem, self.graph, "manual", len(cuts) + 1, objective=aim.objective, cuts=cuts, order=costs.order
+        )
         return dataclasses.replace(
             again, strategy=found.strategy, lower_bound_ms=found.lower_bound_ms, best_ms=found.best_ms
         )

@@ -31,8 +31,7 @@ NOWHERE = Path("/")
 class Recipe:
     """The sum of all inputs plus `adds`, as each output.
 
-    comes_as: the shape that outputs have, though the model says another. ms, load_ms: how long an invoke and loading
-    take. wrong: how it misbehaves, see `misbehave`; when: in `load`, or in
+    ms, load_ms: how long an invoke and loading take. wrong: how it misbehaves, see `misbehave`; when: in `load`, or in
     the invoke of this number, counted from 1, warm-up included.
     """
 

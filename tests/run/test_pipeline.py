@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from paraedge.core.errors import BadInput, ParaedgeError
 from paraedge.core.outcome import Failure
 from paraedge.core.pipeline import PipelineRun
 from paraedge.run import Pipeline, run_pipeline
+from paraedge.run.crew import Crew
 
 QUICK = MeasureSettings(warm_up_s=0.0, block_ms=0.0)
 
@@ -164,7 +166,20 @@ def test_a_closed_pipeline_says_so(strange: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("waiting", ["push", "pop"])
-def test_closing_wakes_who_waits(strange: ModuleType, waiting: str) -> None:
+@pytest.mark.parametrize("forked", [False, True])
+def test_closing_wakes_who_waits(
+    strange: ModuleType, waiting: str, forked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a process that was forked as the pipeline began holds its pipes open."""
+    copies: list[int] = []
+
+    def start(crew: Crew) -> None:
+        if forked:
+            copies.extend(os.dup(one) for member in crew.members for end in member.ends for one in end.descriptors)
+        crew_start(crew)
+
+    crew_start = Crew.start
+    monkeypatch.setattr(Crew, "start", start)
     pipeline = Pipeline([strange.stage(1, ms=10 if waiting == "push" else 1)], settings=QUICK)
     errors: list[Exception] = []
 
@@ -178,9 +193,14 @@ def test_closing_wakes_who_waits(strange: ModuleType, waiting: str) -> None:
     waiter = threading.Thread(target=wait)
     waiter.start()
     time.sleep(0.3)
-    pipeline.close()
+    closer = threading.Thread(target=pipeline.close, daemon=True)
+    closer.start()
     waiter.join(10)
-    assert not waiter.is_alive()
+    woke = not waiter.is_alive()
+    for copy in copies:
+        os.close(copy)
+    closer.join()
+    assert woke
     assert "closed" in str(errors[0])
 
 
@@ -192,6 +212,9 @@ def test_closing_wakes_who_waits(strange: ModuleType, waiting: str) -> None:
         ({0: value(0)[:2]}, r"tensor 0 is int64 \(3,\), not int64 \(2,\)"),
         ({0: value(0).astype(np.int32)}, r"not int32 \(3,\)"),
         ({0: 7}, r"not int64 \(\)"),
+        ({0: [[1], [2, 3]]}, "no arrays"),
+        (np.zeros(1), "by tensor id, or None at the end, not ndarray"),
+        ([], "not list"),
     ],
 )
 def test_values_that_are_not_the_models_are_refused(

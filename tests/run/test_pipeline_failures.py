@@ -313,20 +313,53 @@ def test_no_more_files(strange: ModuleType, monkeypatch: pytest.MonkeyPatch) -> 
             Pipeline(three(strange), settings=QUICK)
 
 
-def test_no_more_threads(strange: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_files_for_a_child(strange: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One stage has two rings, each with two pipes, and then wants three more to talk through."""
+    real, calls = os.pipe, 0
+
+    def pipe() -> tuple[int, int]:
+        nonlocal calls
+        calls += 1
+        if calls > 6:
+            raise OSError(24, "Too many open files")
+        return real()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pipe", pipe)
+        failed = run_pipeline([strange.stage(1)], inputs=1, settings=QUICK)
+    assert calls == 7
+    assert isinstance(failed, Failure)
+    assert (failed.stage, failed.error) == ("open", "OSError")
+    assert failed.message == "stage 1 of 1 on strange, layers 10-19: [Errno 24] Too many open files"
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_no_more_threads(strange: ModuleType, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Neither for the second stage, nor for the one that pushes."""
     real, calls = threading.Thread.start, 0
 
     def start(thread: threading.Thread) -> None:
         nonlocal calls
         calls += 1
-        if calls == 2:
+        if calls == number:
             raise RuntimeError("can't start new thread")
         real(thread)
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
         with pytest.raises(ParaedgeError, match="no thread left"):
-            Pipeline(three(strange), settings=QUICK)
+            run_pipeline(three(strange), inputs=1, settings=QUICK)
+
+
+def test_what_goes_wrong_as_inputs_are_pushed_is_told(strange: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only that the pipeline was closed."""
+
+    def push(*_: object) -> bool:
+        raise MemoryError("no room for the values")
+
+    monkeypatch.setattr(Pipeline, "push", push)
+    with pytest.raises(MemoryError, match="no room for the values"):
+        run_pipeline(three(strange), inputs=1, settings=QUICK)
 
 
 def test_no_more_memory(strange: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

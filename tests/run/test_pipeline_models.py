@@ -27,6 +27,7 @@ from paraedge.devices.cpu import CpuDriver
 from paraedge.devices.edgetpu import EdgeTpuDriver
 from paraedge.models.cnn import CnnParams
 from paraedge.run import Pipeline, PipelineStage, run_pipeline
+from paraedge.run.crew import PipelineFailed
 from paraedge.run.routes import Station, routes
 from paraedge.tflite import write_model
 
@@ -140,6 +141,21 @@ def test_several_inputs_and_outputs(tmp_path: Path) -> None:
     assert list(found) == [third, first, y]
     for tensor in wanted:
         np.testing.assert_array_equal(found[tensor], wanted[tensor])
+
+
+def test_a_shape_that_is_known_only_at_run_time_is_a_failure(tmp_path: Path) -> None:
+    """Where one of four is true, WHERE gives one index, which numpy would write into the space for four."""
+    b = Builder()
+    x = b.tensor((4,), "bool")
+    graph = b.graph((x,), (b.op("WHERE", (x,), (4, 1), "int64"),))
+    found = Model(graph, tmp_path).alone({x: np.array([False, False, True, False])})
+    assert [values.shape for values in found.values()] == [(1, 1)]
+    with Pipeline(Model(graph, tmp_path).stages(()), settings=QUICK) as pipeline:
+        pipeline.push({x: np.array([False, False, True, False])})
+        with pytest.raises(
+            PipelineFailed, match=r"stage 1 of 1 on cpu, layer 0: tensor 1 came out as \(1, 1\), not \(4"
+        ):
+            pipeline.pop()
 
 
 def test_a_run_has_a_row_a_device(tmp_path: Path) -> None:

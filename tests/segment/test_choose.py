@@ -226,7 +226,7 @@ def test_a_segment_without_ops_for_its_device_and_ops_that_are_left_out() -> Non
         ({"strategy": "optmal"}, "unknown strategy 'optmal': did you mean 'optimal'?"),
         ({"strategy": "manual"}, "the strategy manual needs cuts"),
         ({"strategy": "params", "cuts": [1]}, "the strategy params finds its cuts itself"),
-        ({"strategy": "params", "replicate": True}, "only optimal replicates"),
+        ({"strategy": "params", "replicate": True}, "only optimal can be asked to replicate"),
         ({"strategy": "manual", "cuts": [7]}, "can't be cut at op 7"),
         ({"strategy": "manual", "cuts": [0]}, "can't be cut at op 0"),
         ({"strategy": "manual", "cuts": [3, 3]}, "the cut at op 3 is given twice"),

@@ -106,6 +106,23 @@ def test_cuts_that_are_not_in_the_model(graph: LayerGraph, artifact: Artifact) -
     assert found.error == "BadInput"
 
 
+def test_memory_that_lacks_in_this_process(
+    graph: LayerGraph, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs a sweep one row."""
+
+    def cut_model(*_: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(execute.tflite, "cut_model", cut_model)
+    found = run_partition(
+        split(graph, "equal", 2), artifact, registry.find("cpu"), CPU, inputs=6, settings=SETTINGS,
+        folder=artifact.path.parent,
+    )  # fmt: skip
+    assert isinstance(found, Failure)
+    assert (found.error, found.message) == ("MemoryError", "no memory left")
+
+
 def test_copies_on_edge_tpus_are_compiled_and_each_on_its_own(
     graph: LayerGraph, artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

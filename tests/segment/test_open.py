@@ -74,3 +74,14 @@ def test_what_does_not_go_together_is_bad_input(
 def test_a_device_that_another_holds_is_busy(model: Path) -> None:
     with device_lock("cpu"), pytest.raises(DeviceBusy), open_pipeline(model, (), ["cpu"]):
         pass
+
+
+@pytest.mark.parametrize("name", ["nowhere.tflite", "."])
+def test_a_file_that_is_none_is_bad_input(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput), open_pipeline(tmp_path / name, (), ["cpu"]):
+        pass
+
+
+def test_one_name_is_no_list_of_devices(model: Path) -> None:
+    with pytest.raises(BadInput, match="give a list"), open_pipeline(model, (), "cpu"):
+        pass

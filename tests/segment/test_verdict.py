@@ -18,7 +18,7 @@ INF = math.inf
 @pytest.mark.parametrize(
     ("best_ms", "objective", "text"),
     [
-        ([10.0], "throughput", "there is one device"),
+        ([10.0], "throughput", "one device is all there may be"),
         ([10.0, 10.0], "throughput", "one device is enough; the 2nd adds nothing"),
         ([10.0, 9.9, 9.8], "throughput", "one device is enough; the 2nd adds 1 %, all 3 2 %"),
         ([10.0, 5.0], "throughput", "2 devices give 2 times the throughput of one; the 2nd alone adds 100 %"),

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from paraedge.analyze.pipelines import best_row
+from paraedge.analyze.pipelines import MARGIN, best_row
 from paraedge.report import style
 from paraedge.report.canvas import Panel
 
@@ -52,8 +52,8 @@ def against_size(
     best = best_row(table)
     text = (
         f"{title}: {table['spec_id'].nunique()} models; the most is {style.plain(best['speedup'])} times, by "
-        f"{best['strategy']} at {style.plain(best['weight_bytes'] / MIB)} MiB. The dotted line is as many times as "
-        "there are more devices."
+        f"{best['strategy']} at {style.plain(best['weight_bytes'] / MIB)} MiB. The dotted line is perfect "
+        "scaling."
     )
     return Panel(name=stem, text=text, figure=figure)
 
@@ -79,10 +79,12 @@ def against_devices(table: pd.DataFrame, title: str, stem: str, strategies: Sequ
     axes.set_ylim(bottom=0)
     style.key(figure, entries)
     best = best_row(table)
-    text = (
-        f"{title}: at best {style.plain(best['speedup'])} times {_devices(table)}, on "
-        f"{int(best['segments'])} devices{_by(best)}. The dotted line is as many times as there are more devices."
+    found = (
+        f"at best {style.plain(best['speedup'])} times {_devices(table)}, on {int(best['segments'])} devices{_by(best)}"
+        if best["speedup"] > 1 + MARGIN
+        else f"no more devices are faster than {_devices(table)}"
     )
+    text = f"{title}: {found}. The dotted line is perfect scaling."
     return Panel(name=stem, text=text, figure=figure)
 
 

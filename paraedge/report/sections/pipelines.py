@@ -100,7 +100,7 @@ def _clusters(table: pd.DataFrame) -> tuple[list[str], list[Table]]:
         gains = [times[name] / times["optimal"] if {name, "optimal"} <= {*times.index} else None for name in OTHERS]
         first, speedup = most.iloc[0], float(most["speedup"].max())
         ranges.append((speedup, *gains))
-        name = first["model"] if isinstance(first.get("model"), str) else first["family"]
+        name = first["model"] if isinstance(first.get("model"), str) else f"{first['family']} {first['spec_id']}"
         rows.append(
             (
                 str(device), f"{name}, batch {count_of(first['batch'])}", cell(first["base_segments"]),
@@ -119,7 +119,8 @@ def _clusters(table: pd.DataFrame) -> tuple[list[str], list[Table]]:
         )
         if (known := [value for value in values if value is not None])
     )
-    return [QUOTED, f"{text}."], [Table(title="Clusters: the range", columns=columns, rows=tuple(rows))]
+    quoted = [QUOTED] if "model" in mine and mine["model"].astype(str).str.startswith("vit").any() else []
+    return [*quoted, f"{text}."], [Table(title="Clusters: the range", columns=columns, rows=tuple(rows))]
 
 
 def with_origin(both: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
