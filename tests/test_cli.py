@@ -232,6 +232,14 @@ def test_a_prediction_names_what_cannot_be_timed(edgetpu_data: Path) -> None:
     assert "no op can run" in call("predict", model, "--device", SIMULATED).stdout
 
 
+def test_an_option_of_the_device_may_be_an_axis(tmp_path: Path) -> None:
+    table = tmp_path / "runs.csv"
+    lines = [f"sim,{segments},{node},{segments * node}" for segments in (2, 3) for node in (64, 128)]
+    table.write_text("device,segments,node,rate\n" + "\n".join(lines) + "\n")
+    drawn = as_json("analyze", "heatmap", str(table), "--x", "segments", "--y", "node", "--metric", "rate")
+    assert [one["matrix"] for one in drawn["heatmaps"]] == [[[128, 192], [256, 384]]]
+
+
 def test_analyze_on_any_csv(tmp_path: Path) -> None:
     base, new = tmp_path / "a.csv", tmp_path / "b.csv"
     grid = [(layer, node) for layer in (1, 2, 4, 8) for node in (32, 64, 128)]

@@ -119,7 +119,7 @@ def heatmap(
 
     rows = _rows(source, where)
     maps: list[tuple[str, HeatmapResult]] = []
-    for target, part in _by_target(rows):
+    for target, part in _by_target(rows, x, y):
         with contextlib.suppress(BadInput):  # a device without such points has no map
             maps.append((target or source, draw(part, x, y, metric, source=source)))
     if not maps:
@@ -197,14 +197,15 @@ def _rows(source: str, where: Sequence[str] | None) -> pd.DataFrame:
     return rows
 
 
-def _by_target(rows: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
-    """The rows of each device with its options; all of them where there is no device."""
+def _by_target(rows: pd.DataFrame, *axes: str) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """The rows of each device with its options, but for those that are axes; all of them where there is no device."""
     from paraedge.analyze.points import target_labels
 
     if "device" not in rows.columns:
         yield None, rows
         return
-    for label, part in rows.groupby(target_labels(rows), sort=False):
+    other = rows.drop(columns=[name for name in axes if name in rows.columns and name != "device"])
+    for label, part in rows.groupby(target_labels(other), sort=False):
         yield str(label), part
 
 

@@ -12,10 +12,13 @@ from paraedge.analyze.points import parameter_columns
 from paraedge.report.canvas import Panel
 from paraedge.report.data import ReportData, joined
 from paraedge.report.figures import pipelines as figures
+from paraedge.report.sections import pipeline_tables as tables
 from paraedge.report.sections.section import Section
-from paraedge.report.tables import Column, Table, cell, cut, parameter_text
+from paraedge.report.tables import Column, Table, cell
 
 MIB = 2**20
+SMALL_BYTES = 8e6
+"""Coral's page on pipelining: smaller models rather side by side."""
 MOST_MODELS = 3
 """So many models of a group get a figure of their own against the number of devices."""
 FEW_VALUES = 4
@@ -49,7 +52,7 @@ def pipelines_section(data: ReportData) -> Section | None:
     panels += _data_panels(both)
     texts = [_reading(table), *_superlinear(table), *_data_text(both)]
     quoted, ranges = _clusters(table)
-    return _section((*texts, *quoted), tuple(panels), (*ranges, _best_table(table), _gap_table(table)), holes)
+    return _section((*texts, *quoted), tuple(panels), (*ranges, *_tables(table, both)), holes)
 
 
 def _section(
@@ -59,6 +62,11 @@ def _section(
         id="pipelines", short="Several devices", title="Several devices", texts=texts, panels=panels, tables=tables,
         holes=holes,
     )  # fmt: skip
+
+
+def _tables(table: pd.DataFrame, both: pd.DataFrame) -> tuple[Table, ...]:
+    compared = () if both.empty else (tables.data_table(both),)
+    return (tables.best_table(table), tables.gap_table(table), *compared)
 
 
 def _reading(table: pd.DataFrame) -> str:
@@ -129,27 +137,26 @@ def with_origin(both: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return both.assign(origin=both["device"].map(origin))
 
 
-WINNERS = {
-    "one": "one device alone",
-    "data": "whole models side by side (data parallel)",
-    "pipeline": "a pipeline",
-    "even": "neither, both being even,",
-}
-
-
 def _data_text(both: pd.DataFrame) -> Iterator[str]:
-    """When whole models side by side are better, when a cut, and when one device: by size."""
-    for (family, device, inputs), mine in both.groupby(["family", "device", "inputs"], sort=False):
-        parts = []
-        for name, what in WINNERS.items():
-            won = mine[mine["winner"] == name]["weight_bytes"].astype(float) / MIB
-            if len(won):
-                share = 100 * len(won) / len(mine)
-                parts.append(f"{what} in {share:.0f} % ({cell(won.min(), 3)} to {cell(won.max(), 3)} MiB of weights)")
-        yield (
-            f"Data parallel or pipeline? {family} on {device}, {_inputs(inputs)}: of {len(mine)} comparisons over as "
-            f"many devices the fastest is {joined(parts)}."
+    """When whole models side by side are better, and when a cut."""
+    if both.empty:
+        return
+    several = both[both["inputs"].astype(float) > 1]
+    small = several["weight_bytes"].astype(float) <= SMALL_BYTES
+    parts = [
+        f"{what} in {100 * float((mine['winner'] == name).mean()):.0f} % of {len(mine)} comparisons {where} 8 MB"
+        for name, what, where, mine in (
+            ("data", "whole models were the fastest", "up to", several[small]),
+            ("pipeline", "a pipeline", "above", several[~small]),
         )
+        if len(mine)
+    ]
+    found = f" Here, with several inputs, {joined(parts)}." if parts else ""
+    assumed = " Simulated copies pay the host's serial time for each input as pipelines do, which is an assumption."
+    yield (
+        f"Data parallel or pipeline? Coral's page advises whole models side by side below 8 MB.{found} The table has "
+        f"all of them, one device alone included.{assumed if (both['origin'] == 'simulated').any() else ''}"
+    )
 
 
 def groups(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -181,7 +188,7 @@ def _against_size(data: ReportData, table: pd.DataFrame) -> Iterator[Panel]:
         for (segments, inputs), mine in several.groupby(["segments", "inputs"]):
             beside = published(data.published, mine)
             if inputs == most or len(beside):
-                name = f"{count_of(segments)} devices, {_inputs(inputs)}"
+                name = f"{count_of(segments)} devices, {tables.inputs_text(inputs)}"
                 stem = f"pipelines-{title}-{name}-{mine['device'].iloc[0]}"
                 yield figures.against_size(mine, f"{title}: {name}", stem, strategies, beside)
 
@@ -223,59 +230,5 @@ def _data_panels(both: pd.DataFrame) -> Iterator[Panel]:
     for (family, device), group in both.groupby(["family", "device"], sort=False):
         mine = group[group["inputs"] == group["inputs"].max()]
         if mine["weight_bytes"].nunique() >= FEWEST_SIZES:
-            title = f"{family} on {device}, {_inputs(mine['inputs'].iloc[0])}"
+            title = f"{family} on {device}, {tables.inputs_text(mine['inputs'].iloc[0])}"
             yield figures.data_against_pipeline(mine, title, f"data-or-pipeline-{family}-{device}")
-
-
-def _inputs(count: object) -> str:
-    number = count_of(count)
-    return f"{number} input{'' if number == 1 else 's'}"
-
-
-def _best_table(table: pd.DataFrame) -> Table:
-    """The best strategy of every model and number of devices, at the most inputs that its device had."""
-    most = table[table["inputs"] == table.groupby("device")["inputs"].transform("max")]
-    best = most.sort_values("latency_median_ms", kind="stable").drop_duplicates(["spec_id", "device", "segments"])
-    best = best.sort_values(["device", "family", "weight_bytes", "segments"], kind="stable")
-    names = [name for name in (*parameter_columns(best), "precision") if best[name].nunique() > 1]
-    rows = [
-        (
-            str(row["device"]), str(row["origin"]), f"{row['family']} {parameter_text(row, names)}",
-            cell(row["weight_bytes"] / MIB, 3), cell(row["segments"]), cell(row["strategy"]), cell(row.get("cuts")),
-            cell(row["latency_median_ms"]), cell(row["throughput_per_s"], 3), cell(row["speedup"], 3),
-            ("yes, by memory" if row["by_memory"] else "yes") if row["is_superlinear"] else "",
-        )
-        for _, row in best.iterrows()
-    ]  # fmt: skip
-    shown, note = cut(rows)
-    columns = (
-        Column(title="device"), Column(title="origin", badge=True), Column(title="model"),
-        Column(title="weights", unit="MiB", number=True), Column(title="devices", number=True),
-        Column(title="best strategy"), Column(title="cuts"), Column(title="time", unit="ms an input", number=True),
-        Column(title="throughput", unit="inputs/s", number=True), Column(title="speed-up", unit="times", number=True),
-        Column(title="super-linear"),
-    )  # fmt: skip
-    title = f"The best of each model, {joined([_inputs(count) for count in sorted(most['inputs'].unique())])}"
-    return Table(title=title, columns=columns, rows=shown, note=note, collapsed=len(shown) > 40)
-
-
-def _gap_table(table: pd.DataFrame) -> Table:
-    """How far each strategy is from the proven bound, over all models."""
-    several = table[table["strategy"].notna() & table["gap"].notna()]
-    rows = []
-    for (device, strategy, segments), mine in several.groupby(["device", "strategy", "segments"], sort=False):
-        gap = 100 * mine.drop_duplicates("spec_id")["gap"].astype(float)
-        rows.append(
-            (
-                str(device), str(strategy), cell(segments), cell(len(gap)), f"{gap.median():.1f}",
-                f"{gap.quantile(0.9):.1f}", f"{gap.max():.1f}", f"{100 * float((gap < 1e-6).mean()):.0f}",
-            )
-        )  # fmt: skip
-    columns = (
-        Column(title="device"), Column(title="strategy"), Column(title="devices", number=True),
-        Column(title="models", number=True), Column(title="gap, median", unit="%", number=True),
-        Column(title="90th percentile", unit="%", number=True), Column(title="most", unit="%", number=True),
-        Column(title="optimal", unit="% of models", number=True),
-    )  # fmt: skip
-    note = "Of the bottleneck, above the best contiguous split over at most as many devices under the same cost model."
-    return Table(title="Distance from the proven bound", columns=columns, rows=tuple(rows), note=note)
