@@ -38,7 +38,8 @@ class PipelineRun:
 
     wall_ms: from the first push to the last pop. fill_ms: from the first push to the first output. drain_ms: from when
     the last input entered the first stage to the last output. pass_ms: each input from its push to its output.
-    steady_per_s: outputs a second between the first and the last; None for one input.
+    steady_per_s: outputs a second between the first and the last; None for one input. earlier_ms: wall times of the
+    same run made just before, where so few inputs say little.
     """
 
     inputs: int
@@ -47,6 +48,7 @@ class PipelineRun:
     drain_ms: float
     pass_ms: tuple[float, ...]
     stages: tuple[StageRun, ...]
+    earlier_ms: tuple[float, ...] = ()
 
     @property
     def throughput_per_s(self) -> float:

@@ -52,6 +52,7 @@ def several_devices(data: ReportData) -> Iterator[str]:
     if data.pipelines.empty:
         return
     table = over_fewest(data.pipelines)
+    table = table[table["inputs"] == table.groupby("device")["inputs"].transform("max")]  # fewer say less
     more = table[table["segments"].astype(float) > table["base_segments"]]
     for _, runs in more.groupby("origin", sort=False):
         found = [best_row(mine) for _, mine in runs.groupby("device", sort=False)]
@@ -59,6 +60,9 @@ def several_devices(data: ReportData) -> Iterator[str]:
         best = found[0]
         least, models = int(best["base_segments"]), runs.groupby(["device", "spec_id"])["speedup"].max()
         start = "By simulation, " if best["origin"] == Origin.SIMULATED.value else "Measured: "
+        if best["speedup"] <= 1 + MARGIN:
+            yield f"{start}no cut and no copies over several devices are faster than {'one' if least == 1 else least}."
+            continue
         why = ", more than as many times, since its parameters come on chip" if best["by_memory"] else ""
         others = [f"{cell(one['speedup'], 3)} on {one['device']}" for one in found[1:]]
         yield (

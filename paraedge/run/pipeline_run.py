@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from paraedge.core.device import MeasureSettings
@@ -26,8 +27,11 @@ def run_pipeline(
     settings: MeasureSettings,
     outputs: Sequence[int] | None = None,
     queue: int = 2,
+    repeats: int = 1,
 ) -> PipelineRun | Failure:
     """Push `inputs` inputs of seeded values and pop their outputs; a Failure names the stage.
+
+    repeats: so often, the pipeline empty in between; the last is described, of the others the wall time is kept.
 
     Every input has the same values. The pipeline is warm and empty when the first timed input enters. An input enters
     when there is room for it in the first queue; it leaves when its outputs are popped. Stages, outputs and queue are
@@ -37,15 +41,19 @@ def run_pipeline(
     if inputs < 1:
         raise BadInput(f"inputs = {inputs} is not possible; take 1 or more")
     warm = WARM_UPS * max((len(stage.targets) for stage in stages), default=1)
+    untimed = warm + (repeats - 1) * inputs
     try:
-        with Pipeline(stages, outputs=outputs, queue=queue, untimed=warm, settings=settings) as pipeline:
+        with Pipeline(stages, outputs=outputs, queue=queue, untimed=untimed, settings=settings) as pipeline:
             values = _seeded(pipeline, settings.seed)
             for _ in _through(pipeline, values, warm):
                 pass
-            passed = [(popped.entered_ns, popped.left_ns) for popped in _through(pipeline, values, inputs)]
+            walls, passed = [], list[tuple[int, int]]()
+            for _ in range(repeats):
+                passed = [(popped.entered_ns, popped.left_ns) for popped in _through(pipeline, values, inputs)]
+                walls.append((passed[-1][1] - passed[0][0]) / 1e6)
             pipeline.push(None)
             pipeline.pop()
-            return _run(pipeline, passed, pipeline.finish())
+            return replace(_run(pipeline, passed, pipeline.finish()), earlier_ms=tuple(walls[:-1]))
     except PipelineFailed as error:
         return error.failure
 

@@ -100,7 +100,9 @@ def test_killed_again_and_again_and_resumed(tmp_path: Path) -> None:
     assert len(cuts) == 2 * 3, "calls that followed each other cut otherwise"
     stages = Counter(row["run_id"] for row in rows(out / "stages.csv"))
     assert stages == {row["run_id"]: int(row["devices_used"]) for row in runs}
-    assert Counter(row["run_id"] for row in rows(out / "samples.csv")) == {row["run_id"]: 1 for row in runs}
+    assert Counter(row["run_id"] for row in rows(out / "samples.csv")) == {
+        row["run_id"]: int(row["samples"]) for row in runs
+    }
 
 
 def test_what_the_terminal_and_json_say(tmp_path: Path) -> None:

@@ -283,6 +283,15 @@ def test_replicas_share_the_inputs_of_a_run(strange: ModuleType) -> None:
     assert few.wall_ms == few.fill_ms == few.pass_ms[0]
 
 
+def test_a_short_run_is_repeated_and_its_last_described(strange: ModuleType) -> None:
+    run = run_pipeline([strange.stage(1, ms=3), strange.stage(2, ms=3)], inputs=2, settings=QUICK, repeats=4)
+    assert isinstance(run, PipelineRun)
+    assert len(run.earlier_ms) == 3
+    assert all(9 <= wall_ms < 1000 for wall_ms in (*run.earlier_ms, run.wall_ms))  # two of three, filling included
+    assert [(stage.stage, stage.inputs) for stage in run.stages] == [(1, 2), (2, 2)]
+    assert len(run.pass_ms) == run.inputs == 2
+
+
 def test_a_run_of_no_inputs_is_refused(strange: ModuleType) -> None:
     with pytest.raises(BadInput, match="inputs = 0"):
         run_pipeline([strange.stage(1)], inputs=0, settings=QUICK)
