@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from paraedge.core.graph import LayerGraph
-
-RESOURCES = frozenset({"resource", "variant"})
-"""Types of tensors that only name something inside an interpreter, so can't be handed to another one."""
+from paraedge.tflite.cut import RESOURCES
 
 
 def cuttable(graph: LayerGraph) -> tuple[int, ...] | None:
