@@ -25,7 +25,6 @@ Points come in the file's order, the last key varying fastest. Every error is on
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -51,14 +50,12 @@ from paraedge.core.words import did_you_mean
 from paraedge.grid import COMMON, Grid, Pipelines, Values, points_of, size_of
 from paraedge.models import FAMILIES, check_common
 from paraedge.models.params import check_value
+from paraedge.named_files import read_named
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-MOST_FILE_BYTES = 2**20
-"""A sweep is a page of text; whatever is longer was named by mistake."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,37 +86,8 @@ class Sweep:
 
 def load_sweep(path_or_name: str | Path) -> Sweep:
     """Read a sweep file, or a shipped sweep by its name (`quick`). Raises BadInput for what can't be read as one."""
-    path, name, shipped = Path(path_or_name), str(path_or_name), shipped_sweeps()
-    if not os.path.isfile(path) and name in shipped:
-        path = shipped[name]
-    if not os.path.lexists(path):
-        raise BadInput(
-            f"no sweep file {short(name, 200)}, nor a shipped sweep of that name: {did_you_mean(name, shipped)}"
-        )
-    if not os.path.isfile(path):
-        raise BadInput(f"{path} is not a file: name a sweep file, or one of {', '.join(shipped)}")
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_FILE_BYTES + 1)
-    except OSError as error:
-        raise BadInput(f"{path} can't be read: {error.strerror}") from None
-    if len(data) > MOST_FILE_BYTES:
-        raise BadInput(f"{path} is over 1 MiB: a sweep file is a page of TOML")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not text: a sweep file is TOML in UTF-8") from None
-    return parse_sweep(text, source=str(path))
-
-
-def shipped_sweeps() -> dict[str, Path]:
-    """The sweeps that come with paraedge, by name: of the checkout, or in a wheel of the package's data."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "shipped" / "sweeps", package.parent / "sweeps"):
-        found = sorted(folder.glob("*.toml"))
-        if found:
-            return {path.stem: path for path in found}
-    return {}
+    text, source = read_named(path_or_name, "sweep")
+    return parse_sweep(text, source=source)
 
 
 def parse_sweep(text: str, *, source: str) -> Sweep:

@@ -17,7 +17,8 @@ from paraedge.core.errors import BadInput
 from paraedge.core.partition import Aim
 from paraedge.core.spec import ModelSpec
 from paraedge.models import FcParams, MatmulParams, build_graph
-from paraedge.sweep import Sweep, load_sweep, parse_sweep, shipped_sweeps
+from paraedge.named_files import shipped
+from paraedge.sweep import Sweep, load_sweep, parse_sweep
 
 HEAD = 'name = "t"\ndevices = ["cpu"]\n'
 MATMUL = '[[grid]]\nfamily = "matmul"\n'
@@ -336,7 +337,7 @@ def test_shipped_sweeps_have_their_published_sizes(name: str, points: int) -> No
 
 
 def test_every_shipped_sweep_is_named_as_its_file() -> None:
-    assert {name: load_sweep(name).name for name in shipped_sweeps()} == {name: name for name in shipped_sweeps()}
+    assert {name: load_sweep(name).name for name in shipped("sweep")} == {name: name for name in shipped("sweep")}
 
 
 def test_quick_is_wide_enough_for_its_report() -> None:

@@ -17,6 +17,7 @@ from types import ModuleType
 import numpy as np
 import psutil
 import pytest
+from processes import PATIENCE_S, gone, wait_for
 
 from paraedge.core.device import MeasureSettings
 from paraedge.core.errors import ParaedgeError
@@ -27,7 +28,6 @@ from paraedge.run.crew import PipelineFailed
 
 QUICK = MeasureSettings(warm_up_s=0.0, block_ms=0.0)
 IMPATIENT = MeasureSettings(warm_up_s=0.0, block_ms=0.0, timeout_s=3.0)
-PATIENCE_S = 20.0
 VALUE = {0: np.array([1, 2, 3])}
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -382,21 +382,3 @@ def test_no_interpreter(strange: ModuleType, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_ring_in_a_file_where_memory_has_no_descriptors(strange: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
     assert isinstance(run_pipeline(three(strange), inputs=20, settings=QUICK), PipelineRun)
-
-
-def gone(process: int) -> bool:
-    """Whether a process has ended; one that nobody has waited for yet counts as ended."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state in "ZX"
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.005)
-    return True

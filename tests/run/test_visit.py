@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from processes import PATIENCE_S, gone, wait_for
 
 from paraedge.core.device import MeasureSettings, Target
 from paraedge.core.errors import ParaedgeError
@@ -21,7 +21,6 @@ from paraedge.run import measure_roofs, visit
 
 TARGET = Target(device="strange")
 NO_FILE = Path("/")
-PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -271,21 +270,3 @@ def test_child_ends_with_its_parent(recipe: str, killing: signal.Signals, tmp_pa
     assert wait_for(lambda: gone(child)), "the child outlived its parent"
     assert (out, err) == (b"", b"")
     assert parent.returncode == (130 if killing == signal.SIGINT else -killing)
-
-
-def gone(process: int) -> bool:
-    """Whether a process has ended; one that nobody has waited for yet counts as ended."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state in "ZX"
-
-
-def wait_for(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paraedge.core.errors import BadInput
-from paraedge.simulate.cluster import load_cluster, shipped_clusters
+from paraedge.named_files import shipped
+from paraedge.simulate.cluster import load_cluster
 from paraedge.simulate.cluster_file import parse_cluster
 from paraedge.simulate.hosts import Cluster
 
@@ -73,8 +74,8 @@ def test_a_good_file_says_what_it_says() -> None:
 
 
 def test_shipped_clusters_are_called_as_their_files_are() -> None:
-    assert shipped_clusters()
-    for name, path in shipped_clusters().items():
+    assert shipped("cluster")
+    for name, path in shipped("cluster").items():
         assert load_cluster(name).name == name
         assert load_cluster(path) == load_cluster(name)
 
