@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Precision: TypeAlias = Literal["int8", "float32"]
+Precision: TypeAlias = Literal["int8", "float32", "float16", "dynamic_range"]
+"""float16: weights of that type, arithmetic in float32. dynamic_range: int8 weights, float32 activations."""
 ParamValue: TypeAlias = "int | str | tuple[int, ...] | None"
 
 
@@ -19,6 +20,10 @@ class Params:
     def columns(self) -> dict[str, ParamValue]:
         """The parameters under their TOML names, in the order of their declaration."""
         return dict(vars(self))
+
+    def identity(self) -> dict[str, ParamValue]:
+        """Those of the parameters that say which network it is: all of them, but for what only tells where it lies."""
+        return self.columns()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +38,7 @@ class ModelSpec:
 
     def canonical_json(self) -> str:
         """The same text for the same spec on every machine; parameters that are None are left out."""
-        params = {name: value for name, value in self.params.columns().items() if value is not None}
+        params = {name: value for name, value in self.params.identity().items() if value is not None}
         fields = {
             "family": self.family,
             "params": params,

@@ -7,12 +7,13 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from paraedge.core.graph import ConstantWeights, Layer, LayerGraph, Quantization, Tensor
+from paraedge.core.graph import ConstantWeights, Layer, LayerGraph, Quantization, SeededWeights, Tensor
 from paraedge.core.spec import ModelSpec, Precision
 from paraedge.models import options, scales
 from paraedge.models.options import Options, Padding
 from paraedge.models.scales import (
     INPUT_SCALE,
+    INT8_RMS,
     RELU_LIMIT,
     SOFTMAX_SCALE,
     After,
@@ -147,14 +148,40 @@ class Network:
         self._append("SOFTMAX", (x.tensor_id,), name, x.shape, options.SOFTMAX, quantization)
         return Value(len(self._tensors) - 1, x.shape, SOFTMAX_SCALE, 1 / x.shape[-1], linear=False)
 
-    def graph(self, result: Value) -> LayerGraph:
-        """What was built, with tensor 0 as its input."""
+    def op(self, op: str, values: tuple[Value, ...], shape: tuple[int, ...], kind: Options, after: After) -> Value:
+        """Any op of activations alone, after which the values have no one sign."""
+        inputs, name = tuple(value.tensor_id for value in values), f"{op.lower()}_{len(self._layers)}"
+        self._append(op, inputs, name, shape, kind, after.quantization)
+        return Value(len(self._tensors) - 1, shape, after.scale, after.mean_square, linear=True)
+
+    def learnt(self, part: str, shape: tuple[int, ...], rms: float, scale: float | None = None) -> Value:
+        """A parameter that is added or multiplied, of the given root mean square; int8 at `scale`, else at its best."""
+        name, stream = f"{part}_{len(self._layers)}", len(self._tensors)
+        if self._precision == "float32":
+            drawn, quantization = SeededWeights(seed=self._seed, stream=stream, bound=math.sqrt(3) * rms), None
+        else:
+            scale = scale or rms / INT8_RMS
+            bound = min(127.0, float(round(math.sqrt(3) * rms / scale)))
+            drawn, quantization = SeededWeights(seed=self._seed, stream=stream, bound=bound), one_scale(scale, 0)
+        self._tensors.append(
+            Tensor(name=name, shape=shape, dtype=self._precision, quantization=quantization, weights=drawn)
+        )
+        return Value(stream, shape, scale or 0.0, rms * rms, linear=True)
+
+    def integers(self, name: str, values: int | tuple[int, ...]) -> int:
+        """A constant of the op: a number, or a list of them."""
+        shape, spelt = ((), (values,)) if isinstance(values, int) else ((len(values),), values)
+        self._tensors.append(Tensor(name=name, shape=shape, dtype="int32", weights=ConstantWeights(values=spelt)))
+        return len(self._tensors) - 1
+
+    def graph(self, *results: Value) -> LayerGraph:
+        """What was built, with tensor 0 as its input and the results as its outputs."""
         return LayerGraph(
             name=self._name,
             tensors=tuple(self._tensors),
             layers=tuple(self._layers),
             inputs=(0,),
-            outputs=(result.tensor_id,),
+            outputs=tuple(result.tensor_id for result in results),
         )
 
     def _filter(

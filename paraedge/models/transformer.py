@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 
-from paraedge.core.graph import ConstantWeights, Layer, SeededWeights, Tensor
+from paraedge.core.graph import Layer
 from paraedge.models import options, scales
 from paraedge.models.network import Network, Value
 from paraedge.models.options import Options
-from paraedge.models.scales import BIAS_SHARE, INT8_RMS, LINEAR_SCALE, After, one_scale, weights_and_bias
+from paraedge.models.scales import BIAS_SHARE, LINEAR_SCALE, After, one_scale, weights_and_bias
 from paraedge.models.versions import KEPT_DIMENSIONS_VERSION, LOWEST_VERSION
 
 ATTENTION_VARIANCE = 4.0
@@ -38,14 +38,14 @@ class TransformerNetwork(Network):
         """
         batch, rows, columns, depth = x.shape
         patches = self.reshape(x, (batch, rows * columns, depth))
-        token = self._learnt("class_token", (1, 1, depth), 1.0, patches.scale)
+        token = self.learnt("class_token", (1, 1, depth), 1.0, patches.scale)
         if batch > 1:
             token = self._for_batch(token, batch)
         shape = (batch, 1 + rows * columns, depth)
         both = (token.tensor_id, patches.tensor_id)
         name = f"concatenation_{len(self._layers)}"
         tokens = self._append_like(patches, "CONCATENATION", both, name, shape, options.TOKENS, patches.mean_square)
-        return self.add(tokens, self._learnt("position", (1, *shape[1:]), 1.0))
+        return self.add(tokens, self.learnt("position", (1, *shape[1:]), 1.0))
 
     def token_dense(self, x: Value, units: int, *, variance: float = 1.0) -> Value:
         """FULLY_CONNECTED of every token, with bias: [batch, tokens, depth] to [batch, tokens, units]."""
@@ -56,7 +56,7 @@ class TransformerNetwork(Network):
         """The class token's FULLY_CONNECTED, with bias: [batch, tokens, depth] to [batch, units]."""
         batch, _, depth = x.shape
         name, shape = f"slice_{len(self._layers)}", (batch, 1, depth)
-        bounds = self._integers(f"{name}/begin", (0, 0, 0)), self._integers(f"{name}/size", shape)
+        bounds = self.integers(f"{name}/begin", (0, 0, 0)), self.integers(f"{name}/size", shape)
         token = self._append_like(x, "SLICE", (x.tensor_id, *bounds), name, shape, {}, x.mean_square)
         return self._product(token, units, (batch, units), options.dense("NONE"), variance)
 
@@ -66,19 +66,19 @@ class TransformerNetwork(Network):
         scale = (GELU_LIMIT - GELU_LEAST) * deviation / 255
         quantization = one_scale(scale, round(-128 - GELU_LEAST * deviation / scale))
         after = After(scale, GELU_MEAN_SQUARE * x.mean_square, quantization)
-        return self._op("GELU", (x,), x.shape, options.GELU, after)
+        return self.op("GELU", (x,), x.shape, options.GELU, after)
 
     def layer_norm(self, x: Value) -> Value:
         """Each token less its mean, over the root of its variance, times learnt gains, plus learnt biases."""
         row, square, depth = (*x.shape[:-1], 1), x.mean_square, x.shape[-1]
         mean = self._mean(x, _linear(square / depth))
-        squares = self._op("SQUARED_DIFFERENCE", (x, mean), x.shape, {}, _positive(SQUARES_LIMIT, square))
+        squares = self.op("SQUARED_DIFFERENCE", (x, mean), x.shape, {}, _positive(SQUARES_LIMIT, square))
         variance = self._mean(squares, _positive(VARIANCE_LIMIT, square))
-        root = self._op("RSQRT", (variance,), row, {}, _positive(ROOT_LIMIT, 1 / math.sqrt(square)))
-        centred = self._op("SUB", (x, mean), x.shape, options.SUB, _linear(square))
-        normal = self._op("MUL", (centred, root), x.shape, options.MUL, _linear(1.0))
-        gained = self._op("MUL", (normal, self._learnt("gain", (depth,), 1.0)), x.shape, options.MUL, _linear(1.0))
-        return self.add(gained, self._learnt("bias", (depth,), BIAS_SHARE))
+        root = self.op("RSQRT", (variance,), row, {}, _positive(ROOT_LIMIT, 1 / math.sqrt(square)))
+        centred = self.op("SUB", (x, mean), x.shape, options.SUB, _linear(square))
+        normal = self.op("MUL", (centred, root), x.shape, options.MUL, _linear(1.0))
+        gained = self.op("MUL", (normal, self.learnt("gain", (depth,), 1.0)), x.shape, options.MUL, _linear(1.0))
+        return self.add(gained, self.learnt("bias", (depth,), BIAS_SHARE))
 
     def attention(self, x: Value, heads: int) -> Value:
         """What each token sees of all, through `heads` heads, not yet projected: [batch, tokens, depth] to the same."""
@@ -88,9 +88,9 @@ class TransformerNetwork(Network):
         by_head = self._swapped(self.reshape(packed, (batch, tokens, 3 * heads, size)))
         queries, keys, values = self._split(by_head, 3)
         square, after = (batch, heads, tokens, tokens), _linear(ATTENTION_VARIANCE)
-        sums = self._op("BATCH_MATMUL", (queries, keys), square, options.matmul(adj_y=True), after)
+        sums = self.op("BATCH_MATMUL", (queries, keys), square, options.matmul(adj_y=True), after)
         shares, after = self.softmax(sums), _linear(ATTENTION_SHARE * values.mean_square)
-        seen = self._op("BATCH_MATMUL", (shares, values), values.shape, options.matmul(adj_y=False), after)
+        seen = self.op("BATCH_MATMUL", (shares, values), values.shape, options.matmul(adj_y=False), after)
         return self.reshape(self._swapped(seen), (batch, tokens, depth))
 
     def _product(
@@ -109,28 +109,23 @@ class TransformerNetwork(Network):
         self._append("FULLY_CONNECTED", inputs, name, shape, layer_options, after.quantization, version)
         return Value(len(self._tensors) - 1, shape, after.scale, after.mean_square, linear=True)
 
-    def _op(self, op: str, values: tuple[Value, ...], shape: tuple[int, ...], kind: Options, after: After) -> Value:
-        inputs, name = tuple(value.tensor_id for value in values), f"{op.lower()}_{len(self._layers)}"
-        self._append(op, inputs, name, shape, kind, after.quantization)
-        return Value(len(self._tensors) - 1, shape, after.scale, after.mean_square, linear=True)
-
     def _mean(self, x: Value, after: After) -> Value:
         """MEAN over the last dimension, which stays, with one element."""
         name, shape = f"mean_{len(self._layers)}", (*x.shape[:-1], 1)
-        inputs = (x.tensor_id, self._integers(f"{name}/axes", (len(shape) - 1,)))
+        inputs = (x.tensor_id, self.integers(f"{name}/axes", (len(shape) - 1,)))
         self._append("MEAN", inputs, name, shape, options.KEPT_MEAN, after.quantization)
         return Value(len(self._tensors) - 1, shape, after.scale, after.mean_square, linear=True)
 
     def _swapped(self, x: Value) -> Value:
         """TRANSPOSE of the two dimensions in the middle of four."""
         name, (batch, rows, columns, depth) = f"transpose_{len(self._layers)}", x.shape
-        inputs = (x.tensor_id, self._integers(f"{name}/order", (0, 2, 1, 3)))
+        inputs = (x.tensor_id, self.integers(f"{name}/order", (0, 2, 1, 3)))
         return self._append_like(x, "TRANSPOSE", inputs, name, (batch, columns, rows, depth), {}, x.mean_square)
 
     def _split(self, x: Value, parts: int) -> list[Value]:
         """SPLIT along the second dimension."""
         name, shape = f"split_{len(self._layers)}", (x.shape[0], x.shape[1] // parts, *x.shape[2:])
-        axis = self._integers(f"{name}/axis", 1)
+        axis = self.integers(f"{name}/axis", 1)
         first, quantization = len(self._tensors), self._tensors[x.tensor_id].quantization
         names = [f"{name}/{part}" for part in range(parts)]
         self._tensors += [scales.activation(each, shape, self._precision, quantization) for each in names]
@@ -148,28 +143,8 @@ class TransformerNetwork(Network):
     def _for_batch(self, x: Value, batch: int) -> Value:
         """BROADCAST_TO: the same for every input of a batch."""
         name, shape = f"broadcast_{len(self._layers)}", (batch, *x.shape[1:])
-        inputs = (x.tensor_id, self._integers(f"{name}/shape", shape))
+        inputs = (x.tensor_id, self.integers(f"{name}/shape", shape))
         return self._append_like(x, "BROADCAST_TO", inputs, name, shape, {}, x.mean_square)
-
-    def _learnt(self, part: str, shape: tuple[int, ...], rms: float, scale: float | None = None) -> Value:
-        """A parameter that is added or multiplied, of the given root mean square; int8 at `scale`, else at its best."""
-        name, stream = f"{part}_{len(self._layers)}", len(self._tensors)
-        if self._precision == "float32":
-            drawn, quantization = SeededWeights(seed=self._seed, stream=stream, bound=math.sqrt(3) * rms), None
-        else:
-            scale = scale or rms / INT8_RMS
-            bound = min(127.0, float(round(math.sqrt(3) * rms / scale)))
-            drawn, quantization = SeededWeights(seed=self._seed, stream=stream, bound=bound), one_scale(scale, 0)
-        self._tensors.append(
-            Tensor(name=name, shape=shape, dtype=self._precision, quantization=quantization, weights=drawn)
-        )
-        return Value(stream, shape, scale or 0.0, rms * rms, linear=True)
-
-    def _integers(self, name: str, values: int | tuple[int, ...]) -> int:
-        """A constant of the op: a number, or a list of them."""
-        shape, spelt = ((), (values,)) if isinstance(values, int) else ((len(values),), values)
-        self._tensors.append(Tensor(name=name, shape=shape, dtype="int32", weights=ConstantWeights(values=spelt)))
-        return len(self._tensors) - 1
 
 
 def _linear(variance: float) -> After:

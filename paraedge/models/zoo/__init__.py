@@ -1,10 +1,9 @@
-"""Real networks: TF-Slim's in the layout of their published TFLite files, without these files, and transformers."""
+"""Real networks: image classifiers, a detector and transformers, in the layouts that their modules name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
@@ -12,36 +11,46 @@ from paraedge.core.spec import ModelSpec, Params
 from paraedge.models.network import Value
 from paraedge.models.params import check_params, choice, count
 from paraedge.models.transformer import TransformerNetwork
-from paraedge.models.zoo.inception import LEAST_IMAGE, build_inception_v3
-from paraedge.models.zoo.mobilenet import build_mobilenet_v1, build_mobilenet_v2
-from paraedge.models.zoo.published import as_uint8
-from paraedge.models.zoo.vit import BASE, HUGE, LARGE, build_vit_base, build_vit_huge, build_vit_large
+from paraedge.models.zoo import (
+    alexnet,
+    block_cnn,
+    densenet,
+    efficientnet,
+    encoder,
+    inception_resnet,
+    inception_v1,
+    inception_v3,
+    inception_v4,
+    mobilenet,
+    resnet,
+    retinanet,
+    squeezenet,
+    vgg,
+    vit,
+)
+from paraedge.models.zoo.as_uint8 import as_uint8
+from paraedge.models.zoo.model import Model
 
 __all__ = ["ZooParams", "as_uint8", "build_zoo"]
 
 MOST_WIDTH = 1000
 
-
-class Model(NamedTuple):
-    """A network: its generator (network, input, width, output), the published image and classes, and possible images.
-
-    least_image: the smallest. patch: what images must be a multiple of.
-    """
-
-    build: Callable[[TransformerNetwork, Value, int, int], Value]
-    image: int
-    classes: int = 1001
-    least_image: int = 1
-    patch: int = 1
-
-
 MODELS: Mapping[str, Model] = {
-    "mobilenet_v1": Model(build_mobilenet_v1, 224),
-    "mobilenet_v2": Model(build_mobilenet_v2, 224),
-    "inception_v3": Model(build_inception_v3, 299, least_image=LEAST_IMAGE),
-    "vit_base": Model(build_vit_base, 224, 1000, patch=BASE.patch),
-    "vit_large": Model(build_vit_large, 224, 1000, patch=LARGE.patch),
-    "vit_huge": Model(build_vit_huge, 224, 1000, patch=HUGE.patch),
+    **mobilenet.MODELS,
+    **efficientnet.MODELS,
+    **squeezenet.MODELS,
+    **alexnet.MODELS,
+    **vgg.MODELS,
+    **resnet.MODELS,
+    **densenet.MODELS,
+    **inception_v1.MODELS,
+    **inception_v3.MODELS,
+    **inception_v4.MODELS,
+    **inception_resnet.MODELS,
+    **retinanet.MODELS,
+    **encoder.MODELS,
+    **vit.MODELS,
+    **block_cnn.MODELS,
 }
 
 
@@ -61,7 +70,11 @@ class ZooParams(Params):
     def __post_init__(self) -> None:
         check_params(self)
         model = MODELS[self.model]
-        if self.output is None:  # spelt out, so that a spec has the identity that it had when 1001 was the one default
+        if self.width != 100 and not model.has_widths:
+            raise BadInput(f"width = {self.width}: {self.model} has the published width only, 100")
+        if (
+            self.output is None and model.classes
+        ):  # spelt out, so that a spec has the identity that it had when 1001 was the one default
             object.__setattr__(self, "output", model.classes)
         if self.side < model.least_image:
             raise BadInput(f"image = {self.side}: must be at least {model.least_image} for {self.model}")
@@ -80,7 +93,7 @@ class ZooParams(Params):
 
 
 def build_zoo(spec: ModelSpec, params: ZooParams) -> LayerGraph:
-    """[batch, image, image, 3] -> [batch, output] probabilities."""
-    network = TransformerNetwork(spec)
-    x = network.input((spec.batch, params.side, params.side, 3))
-    return network.graph(MODELS[params.model].build(network, x, params.width, params.classes))
+    """[batch, image, image, 3] -> [batch, output] probabilities, or what else the network gives."""
+    network, model = TransformerNetwork(spec), MODELS[params.model]
+    result = model.build(network, network.input(model.input(spec.batch, params.side)), params.width, params.classes)
+    return network.graph(*([result] if isinstance(result, Value) else result))

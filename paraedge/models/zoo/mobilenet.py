@@ -7,7 +7,10 @@ stop at 7 x 7 for large ones, this one still spans the image.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from paraedge.models.network import Network, Value
+from paraedge.models.zoo.model import Model
 
 V1_BLOCKS = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
@@ -73,3 +76,9 @@ def _v2_filters(filters: int, width: int) -> int:
     wanted = filters * width
     rounded = max(V2_DIVISOR, (wanted + 50 * V2_DIVISOR) // (100 * V2_DIVISOR) * V2_DIVISOR)
     return rounded + V2_DIVISOR if 1000 * rounded < 9 * wanted else rounded
+
+
+MODELS: Mapping[str, Model] = {
+    "mobilenet_v1": Model(build_mobilenet_v1, 224),
+    "mobilenet_v2": Model(build_mobilenet_v2, 224),
+}

@@ -6,11 +6,13 @@ DeiT-Ti and DeiT-S (Touvron et al., arXiv 2012.12877, Table 1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from paraedge.models.network import Value
 from paraedge.models.transformer import TransformerNetwork
 from paraedge.models.zoo.mobilenet import LOGITS_VARIANCE
+from paraedge.models.zoo.model import Model
 
 MLP_RATIO = 4
 """Units of an MLP in parts of a token's depth."""
@@ -54,3 +56,10 @@ def _build(network: TransformerNetwork, x: Value, shape: Shape, width: int, outp
         hidden = network.gelu(network.token_dense(network.layer_norm(x), MLP_RATIO * depth))
         x = network.add(network.token_dense(hidden, depth), x)
     return network.softmax(network.head(network.layer_norm(x), output, variance=LOGITS_VARIANCE))
+
+
+MODELS: Mapping[str, Model] = {
+    "vit_base": Model(build_vit_base, 224, 1000, patch=BASE.patch),
+    "vit_large": Model(build_vit_large, 224, 1000, patch=LARGE.patch),
+    "vit_huge": Model(build_vit_huge, 224, 1000, patch=HUGE.patch),
+}

@@ -6,13 +6,14 @@ in which TF-Slim makes them: the branches of a block one after the other, then t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from paraedge.models.network import Network, Value
 from paraedge.models.options import Padding
 from paraedge.models.scales import POOLED_LIMIT, RELU_LIMIT
 from paraedge.models.zoo.mobilenet import classifier
+from paraedge.models.zoo.model import Model
 
 LEAST_IMAGE = 75
 """Below this side nothing is left after the paddings that the convolutions leave out."""
@@ -100,3 +101,6 @@ class _Inception:
         return self._network.convolution(
             x, scaled, kernel, stride=stride, padding=padding, activation="RELU", limit=limit
         )
+
+
+MODELS: Mapping[str, Model] = {"inception_v3": Model(build_inception_v3, 299, least_image=LEAST_IMAGE)}

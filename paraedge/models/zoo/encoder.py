@@ -1,0 +1,9 @@
+"""Transformer base encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from paraedge.models.zoo.model import Model
+
+MODELS: Mapping[str, Model] = {}
