@@ -72,9 +72,7 @@ class ZooParams(Params):
         model = MODELS[self.model]
         if self.width != 100 and not model.has_widths:
             raise BadInput(f"width = {self.width}: {self.model} has the published width only, 100")
-        if (
-            self.output is None and model.classes
-        ):  # spelt out, so that a spec has the identity that it had when 1001 was the one default
+        if self.output is None and model.classes:  # spelt out, so that specs keep the identity that they had
             object.__setattr__(self, "output", model.classes)
         if self.side < model.least_image:
             raise BadInput(f"image = {self.side}: must be at least {model.least_image} for {self.model}")
