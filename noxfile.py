@@ -39,6 +39,20 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """Pass the tests that take minutes, which `tests` leaves out; of those that need TensorFlow, see `tensorflow`."""
+    session.install(".[test]")
+    session.run("pytest", "-m", "slow and not tensorflow", *session.posargs)
+
+
+@nox.session
+def tensorflow(session: nox.Session) -> None:
+    """Hold the files written directly against TensorFlow's converter and Keras (minutes; installs TensorFlow)."""
+    session.install(".[test,tensorflow]")
+    session.run("pytest", "-m", "tensorflow", *session.posargs)
+
+
+@nox.session
 def hardware(session: nox.Session) -> None:
     """Try the Edge TPUs that are attached: `nox -s hardware`, for their owner; docs/edgetpu.md says what it needs."""
     session.install(".[test]")

@@ -18,7 +18,7 @@ from paraedge.report.style import GRID, INK, MUTED, SERIES, settings
 SWEEPS = "Jorgitou98/EdgeTPU-QuantRL-Evaluation"
 MODELS = "google-coral/cts"
 """Where the published figures are from."""
-BLUE, ORANGE, GREEN, PINK, BROWN, GREY = SERIES
+BLUE, ORANGE, GREEN, PINK, BROWN, GREY, *_ = SERIES
 HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.3}
 """Marks of what is predicted."""
 LOOK: dict[Any, Any] = {

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from paraedge.core.device import Kernels
+from paraedge.core.errors import BadInput, short
+from paraedge.core.words import did_you_mean
+
+Builder: TypeAlias = Literal["direct", "tensorflow"]
+"""What makes the model files that measured devices get: our own writer, or TensorFlow's converter."""
+BUILDERS: tuple[Builder, ...] = get_args(Builder)
 
 FOLDER_NAME = (
     "up to 100 letters, digits, '-', '_' or '.', beginning with a letter or digit: it names the results' folder"
@@ -31,6 +37,24 @@ def is_thread_count(value: object) -> bool:
 def is_kernels(value: object) -> bool:
     """One of the kernels that LiteRT is asked for."""
     return isinstance(value, str) and value in get_args(Kernels)
+
+
+def is_builder(value: object) -> bool:
+    """One of the makers of model files."""
+    return isinstance(value, str) and value in BUILDERS
+
+
+def checked_builder(name: str) -> Builder:
+    """`name` where it is a builder's; raises BadInput."""
+    for builder in BUILDERS:
+        if builder == name:
+            return builder
+    raise BadInput(f"unknown builder {short(repr(name), 60)}: {did_you_mean(name, BUILDERS)}")
+
+
+def is_model_path(value: object) -> bool:
+    """Might be a file's path, or a pattern of such."""
+    return isinstance(value, str) and value.strip() != "" and "\0" not in value
 
 
 def is_strategy(value: object) -> bool:

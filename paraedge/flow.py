@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paraedge import build, models, run, tflite
+from paraedge import run
 from paraedge.archive import Archive, Key, Row, make_row
 from paraedge.archive.first_device import FirstDevice
+from paraedge.build.builders import DIRECT, check_builder, open_builder
 from paraedge.build.prepare import Prepared, prepare
 from paraedge.build.scratch import Work, work_folder
+from paraedge.checks import Builder
 from paraedge.core.device import Roof, Target
 from paraedge.core.errors import ParaedgeError
-from paraedge.core.outcome import Artifact, Failure, Job, Outcome
+from paraedge.core.outcome import Failure, Job, Outcome
 from paraedge.core.partition import Aim
 from paraedge.core.spec import ModelSpec
 from paraedge.devices import registry
 from paraedge.devices.driver import Driver
+from paraedge.expand import LOG, build_models, expand
 from paraedge.models.conv_stack import ConvStackParams
 from paraedge.models.matmul import MatmulParams
 from paraedge.progress import Listener, Progress, RunSummary, Tally
@@ -29,8 +33,8 @@ from paraedge.segment.visit import Chosen, cut_key, visit_pipelines
 from paraedge.sweep import Sweep
 
 __all__ = [
-    "Artifact", "Listener", "Progress", "RunSummary", "build_models", "expand", "find_targets", "measure_roofs",
-    "prepare", "run_campaign",
+    "Listener", "Progress", "RunSummary", "build_models", "expand", "find_targets", "measure_roofs", "prepare",
+    "run_campaign",
 ]  # fmt: skip
 
 
@@ -66,27 +70,28 @@ def run_campaign(
 ) -> RunSummary:
     """Run or resume `sweep` in `folder`: every point, device and round gets a row, good or failed.
 
-    `devices` replaces the sweep's own. Raises DeviceMissing for a device that is not here, BadCampaign for a folder of
-    another sweep, DeviceBusy where another campaign holds a device or the folder.
+    `devices` replaces the sweep's own. Raises DeviceMissing, DeviceBusy where another campaign holds a device or the
+    folder, BadCampaign for a folder of another sweep, BadInput for a builder that is not installed.
     """
     started = time.monotonic()
     targets = find_targets(sweep, devices or sweep.devices)
-    specs = list(sweep.points())
+    builder = builder_for(sweep, targets)
+    specs = list({spec.spec_id: spec for spec in sweep.points()}.values())  # two texts may mean one network
     with contextlib.ExitStack() as held:
         for name in sorted({name for driver, target in targets if driver.isolated for name in locks_of(target)}):
             held.enter_context(run.device_lock(name))
         book = held.enter_context(open_archive(sweep, specs, folder))
-        work = Work(folder=held.enter_context(work_folder()))
         visits = list(plan(sweep, specs, targets, book, retry_failed=retry_failed))
-        if visits:
-            describe(book, targets, sweep, work)
         tally = Tally(
             total=sum(len(specs) * rounds_of(driver, sweep) for driver, _ in targets),
             to_do=sum(len(visit.points) for visit in visits),
             started=started,
             listener=progress,
         )
-        chosen = choices(sweep, book)
+        maker = held.enter_context(open_builder(builder, log=folder / LOG, told=tally.building))
+        work, chosen = Work(folder=held.enter_context(work_folder()), maker=maker), choices(sweep, book)
+        if visits:
+            describe(book, targets, sweep, work)
         for visit in visits:
             for spec, target, row in sample(visit, sweep, work, book, chosen):
                 book.append(row)
@@ -95,6 +100,13 @@ def run_campaign(
         if visits:
             book.update_meta(environment_end=run.environment(), timing=total_timing(book, summary))
     return summary
+
+
+def builder_for(sweep: Sweep, targets: Sequence[tuple[Driver, Target]]) -> Builder:
+    """The sweep's, which must be installed; where no device needs a file, the one that needs nothing."""
+    builder = sweep.builder if any(driver.needs_file for driver, _ in targets) else "direct"
+    check_builder(builder)
+    return builder
 
 
 def open_archive(sweep: Sweep, specs: Iterable[ModelSpec], folder: Path) -> Archive:
@@ -219,6 +231,7 @@ def describe_outcome(visit: Visit, target: Target, ready: Prepared, outcome: Out
         file_bytes=None if ready.artifact is None else ready.artifact.file_bytes,
         placement=None if ready.artifact is None else ready.artifact.placement,
         compiler=None if ready.artifact is None else ready.artifact.compiler,
+        builder=ready.builder,
     )
 
 
@@ -232,7 +245,7 @@ def describe(book: Archive, targets: Sequence[tuple[Driver, Target]], sweep: Swe
     if "environment" in book.meta:
         book.update_meta(resumed_in=[*book.meta.get("resumed_in", []), now])
     else:
-        book.update_meta(environment=now)
+        book.update_meta(environment=now, sweep_folder=str(sweep.folder.absolute()))
     known, errors = dict(book.meta.get("roofs", {})), dict(book.meta.get("roof_errors", {}))
     for driver, target in targets:
         label = target.label()
@@ -248,7 +261,8 @@ def measure_roofs(driver: Driver, target: Target, sweep: Sweep, work: Work) -> t
 
     None, and the reason, where they can't be measured: the points still count, and the next call tries again.
     """
-    ready = [prepare(spec, driver, target, work) for spec in ROOF_PROBES] if driver.isolated else []
+    direct = dataclasses.replace(work, maker=DIRECT)  # of a device, whatever makes the sweep's models
+    ready = [prepare(spec, driver, target, direct) for spec in ROOF_PROBES] if driver.isolated else []
     try:
         jobs = [point.job for point in ready if isinstance(point.job, Job)]
         return run.measure_roofs(driver, target, jobs, sweep.measure), None
@@ -270,27 +284,3 @@ ROOF_PROBES = (
     ModelSpec(family="matmul", params=MatmulParams(n=8)),
 )
 """Dense work that caches well, in both precisions, and a matmul so small that only the call is left."""
-
-
-def expand(sweep: Sweep) -> Iterator[dict[str, object]]:
-    """The points of a grid with their MACs, parameters and file size in bytes, without writing anything."""
-    for spec in sweep.points():
-        graph = models.build_graph(spec)
-        yield {
-            "spec_id": spec.spec_id,
-            "family": spec.family,
-            **spec.params.columns(),
-            "batch": spec.batch,
-            "precision": spec.precision,
-            "macs": graph.macs,
-            "parameters": graph.parameters,
-            "weight_bytes": graph.weight_bytes,
-            "file_bytes": tflite.model_bytes_estimate(graph),
-        }
-
-
-def build_models(sweep: Sweep, folder: Path) -> Iterator[tuple[ModelSpec, Artifact | Failure]]:
-    """Write every point of a grid as a `.tflite` file; one that can't be written is a Failure."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for spec in sweep.points():
-        yield spec, build.build_artifact(spec, models.build_graph(spec), folder)

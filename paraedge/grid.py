@@ -34,32 +34,41 @@ class Grid:
         """Number of points."""
         return math.prod(_length(values) for values in self.axes.values())
 
-    def points(self) -> Iterator[ModelSpec]:
-        """Every point, in order, lazily."""
+    def points(self, without: Sequence[Grid] = ()) -> Iterator[ModelSpec]:
+        """Every point, in order, lazily, but for those of the grids `without`, which have the same family."""
         make = FAMILIES[self.family].params
         names = tuple(self.axes)
         for values in _product(tuple(self.axes.values())):
             fields: dict[str, Any] = dict(zip(names, values, strict=True))
+            if any(other._has(fields) for other in without):
+                continue
             batch, precision, seed = fields.pop("batch"), fields.pop("precision"), fields.pop("seed")
             yield ModelSpec(family=self.family, params=make(**fields), batch=batch, precision=precision, seed=seed)
-
-    def __contains__(self, spec: ModelSpec) -> bool:
-        """Whether `spec` is one of the points."""
-        if spec.family != self.family:
-            return False
-        fields = {**spec.params.columns(), "batch": spec.batch, "precision": spec.precision, "seed": spec.seed}
-        return all(_has(values, fields[name]) for name, values in self._sets.items())
 
     def meet(self, other: Grid) -> Grid | None:
         """The points that are in both, or None where there are none."""
         if self.family != other.family:
             return None
-        axes = {name: _meet(values, other.axes[name]) for name, values in self.axes.items()}
-        return Grid(family=self.family, axes=axes) if all(axes.values()) else None
+        axes: dict[str, Values] = {}
+        for name, values in self.axes.items():
+            axes[name] = _meet(values, other.axes[name])
+            if not axes[name]:
+                return None
+        return Grid(family=self.family, axes=axes)
+
+    def _has(self, fields: Mapping[str, ParamValue]) -> bool:
+        """Whether a value of every axis makes one of the points."""
+        return all(_has(values, fields[name]) for name, values in self._sets.items())
 
     @functools.cached_property
     def _sets(self) -> Mapping[str, frozenset[ParamValue] | range]:
         return {name: v if isinstance(v, range) else frozenset(v) for name, v in self.axes.items()}
+
+
+def one_point(spec: ModelSpec) -> Grid:
+    """The grid of `spec` alone."""
+    fields = {**vars(spec.params), "batch": spec.batch, "precision": spec.precision, "seed": spec.seed}
+    return Grid(family=spec.family, axes={name: (value,) for name, value in fields.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +94,7 @@ def points_of(grids: Sequence[Grid]) -> Iterator[ModelSpec]:
     """The points of all grids in order, each once: a later grid leaves out what an earlier one has."""
     for index, grid in enumerate(grids):
         earlier = [other for other in grids[:index] if other.meet(grid)]
-        for spec in grid.points():
-            if not any(spec in other for other in earlier):
-                yield spec
+        yield from grid.points(earlier)
 
 
 def size_of(grids: Sequence[Grid]) -> int:

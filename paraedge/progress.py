@@ -15,13 +15,16 @@ from paraedge.core.spec import ModelSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a campaign stands: `done` of `total` attempts, the one just ended, seconds since the start."""
+    """Where a campaign stands: `done` of `total` attempts, the one just ended, seconds since the start.
+
+    round: None while a model is made that no attempt has had yet; device and status tell by what, and how far it is.
+    """
 
     done: int
     total: int
     label: str
     device: str
-    round: int
+    round: int | None
     status: str
     elapsed_s: float
 
@@ -63,18 +66,32 @@ class Tally:
         self.timed_s += row.timed_s
         self.ok += row.status == "ok"
         self.failed += row.status == "failed"
-        if self.listener is not None:
-            self.listener(
-                Progress(
-                    done=self.done_before + self.ok + self.failed,
-                    total=self.total,
-                    label=spec.label(),
-                    device=target.label(),
-                    round=number,
-                    status=row.status,
-                    elapsed_s=self.wall_s,
-                )
+        self._tell(spec, target.label(), number, row.status)
+
+    def profiled(self, spec: ModelSpec, target: Target, *, failed: bool) -> None:
+        """Take in a model whose ops were just written."""
+        self.ok += not failed
+        self.failed += failed
+        self._tell(spec, target.label(), None, "failed" if failed else "ok")
+
+    def building(self, spec: ModelSpec, phase: str) -> None:
+        """Tell that TensorFlow is making a model."""
+        self._tell(spec, "tensorflow", None, phase)
+
+    def _tell(self, spec: ModelSpec, device: str, number: int | None, status: str) -> None:
+        if self.listener is None:
+            return
+        self.listener(
+            Progress(
+                done=self.done_before + self.ok + self.failed,
+                total=self.total,
+                label=spec.label(),
+                device=device,
+                round=number,
+                status=status,
+                elapsed_s=self.wall_s,
             )
+        )
 
     @property
     def wall_s(self) -> float:

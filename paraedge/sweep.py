@@ -18,6 +18,9 @@
     strategy = ["params", "optimal", "data"]
     inputs = [1, 100]
 
+`family = "file"` with `path`, one or more of these or patterns, from the sweep file's folder on, gives a point for each
+model file. `builder = "tensorflow"` has the others made by TensorFlow's converter where a device is measured.
+
 Points come in the file's order, the last key varying fastest. Every error is one line that names the file, the key
 (`grid[1]` is the first grid) and what would be right.
 """
@@ -37,9 +40,12 @@ from paraedge.checks import (
     PIPELINE,
     SETTINGS,
     STRATEGIES,
+    Builder,
+    is_builder,
     is_device_name,
     is_folder_name,
     is_kernels,
+    is_model_path,
     is_thread_count,
 )
 from paraedge.core.device import Kernels, MeasureSettings
@@ -47,8 +53,9 @@ from paraedge.core.errors import BadInput, short
 from paraedge.core.partition import Aim
 from paraedge.core.spec import ModelSpec, ParamValue
 from paraedge.core.words import did_you_mean
-from paraedge.grid import COMMON, Grid, Pipelines, Values, points_of, size_of
+from paraedge.grid import COMMON, Grid, Pipelines, Values, one_point, points_of, size_of
 from paraedge.models import FAMILIES, check_common
+from paraedge.models.file import find_models
 from paraedge.models.params import check_value
 from paraedge.named_files import read_named
 
@@ -62,6 +69,7 @@ else:
 class Sweep:
     """A sweep as its file has it: what to sample, where and how. `text` is the file's own.
 
+    folder: where paths of model files begin. builder: what makes the model files that measured devices get.
     pipeline: None where models run whole.
     """
 
@@ -73,6 +81,8 @@ class Sweep:
     grids: tuple[Grid, ...]
     text: str
     source: str
+    folder: Path
+    builder: Builder = "direct"
     pipeline: Pipelines | None = None
 
     def size(self) -> int:
@@ -90,25 +100,31 @@ def load_sweep(path_or_name: str | Path) -> Sweep:
     return parse_sweep(text, source=source)
 
 
-def parse_sweep(text: str, *, source: str) -> Sweep:
-    """A sweep from the TOML `text`; `source` names it in errors. Raises BadInput, one line, for anything wrong."""
+def parse_sweep(text: str, *, source: str, folder: Path | None = None) -> Sweep:
+    """A sweep from the TOML `text`. Raises BadInput, one line, for anything wrong.
+
+    source: names it in errors. folder: where paths of model files begin; None: the folder of `source`.
+    """
     if not text.strip():
         raise BadInput(f"{source} is empty: a sweep needs a name, devices and a [[grid]]")
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also whole numbers too long for Python, lists nested too deep
         raise BadInput(f"{source} is not TOML: {short(error, 200)}") from None
-    return _Reader(source).sweep(table, text)
+    return _Reader(source, Path(source).parent if folder is None else folder).sweep(table, text)
 
 
 class _Reader:
     """Checks one file's tables; knows the file's name so that every error has it."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, folder: Path) -> None:
         self.source = source
+        self.folder = folder
+        self.contents: set[str] = set()  # spec_ids of the model files so far
 
     def sweep(self, table: Mapping[str, Any], text: str) -> Sweep:
-        self.known(table, ("name", "devices", "measure", "pipeline", "grid"), "", needed=("name", "devices", "grid"))
+        keys = ("name", "devices", "builder", "measure", "pipeline", "grid")
+        self.known(table, keys, "", needed=("name", "devices", "grid"))
         measure = table.get("measure", {})
         if not isinstance(measure, dict):
             self.bad("measure", measure, "a table: [measure]")
@@ -116,12 +132,14 @@ class _Reader:
         return Sweep(
             name=self.checked("name", table["name"], is_folder_name, FOLDER_NAME),
             devices=self.strings("devices", table["devices"]),
+            builder=self.checked("builder", table.get("builder", "direct"), is_builder, "'direct' or 'tensorflow'"),
             measure=self.settings(measure),
             threads=self.several("measure.threads", options["threads"], is_thread_count, "a whole number, 1 to 1024"),
             kernels=self.several("measure.kernels", options["kernels"], is_kernels, "'xnnpack' or 'builtin'"),
             grids=self.grids(table["grid"]),
             text=text,
             source=self.source,
+            folder=self.folder,
             pipeline=self.pipelines(table["pipeline"]) if "pipeline" in table else None,
         )
 
@@ -154,14 +172,17 @@ class _Reader:
             self.bad("grid", tables, "one or more tables: [[grid]]")
         if not tables:
             self.fail("has no grid: add one or more [[grid]] tables")
-        return tuple(self.grid(f"grid[{number}]", table) for number, table in enumerate(tables, start=1))
+        return tuple(grid for at, table in enumerate(tables, start=1) for grid in self.grid(f"grid[{at}]", table))
 
-    def grid(self, where: str, table: Mapping[str, Any]) -> Grid:
+    def grid(self, where: str, table: Mapping[str, Any]) -> Iterator[Grid]:
         if "family" not in table:
             self.fail(f"{where}.family is missing: one of {', '.join(FAMILIES)}")
         family = table["family"]
         if not isinstance(family, str) or family not in FAMILIES:
             self.fail(f"{where}.family = {short(repr(family), 60)}: unknown: {did_you_mean(str(family), FAMILIES)}")
+        if family == "file":
+            yield from self.files(where, table)
+            return
         params = FAMILIES[family].params
         fields = {field.name: field.default for field in dataclasses.fields(params)}
         needed = tuple(name for name, default in fields.items() if default is dataclasses.MISSING)
@@ -174,7 +195,22 @@ class _Reader:
             next(grid.points())
         except BadInput as error:
             self.fail(f"{where}: {error}")
-        return grid
+        yield grid
+
+    def files(self, where: str, table: Mapping[str, Any]) -> Iterator[Grid]:
+        """A grid for each model file, the first of those with equal content."""
+        for key in table:
+            if key in COMMON:
+                self.fail(f"{where}.{key}: a model file has its own {key}; leave the key out")
+        self.known(table, ("family", "path"), f"{where}.", needed=("path",))
+        right = "the path of a .tflite file, or a pattern, as 'models/*.tflite'"
+        for pattern in self.several(f"{where}.path", table["path"], is_model_path, right):
+            try:
+                found = find_models(pattern, self.folder)
+            except BadInput as error:
+                self.fail(f"{where}.path: {error}")
+            yield from (one_point(spec) for spec in found if spec.spec_id not in self.contents)
+            self.contents.update(spec.spec_id for spec in found)
 
     def axis(self, where: str, family: str, key: str, value: object) -> Values:
         """The values of one key: a value, a list of values, or a range."""

@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install nox && .venv/bin/nox -s"
-SESSIONS = {"sweep", "report", "tests", "hardware", "bench", "lint", "types", "rules", "docs"}
+SESSIONS = {"sweep", "report", "tests", "slow", "tensorflow", "hardware", "bench", "lint", "types", "rules", "docs"}
 
 
 def test_the_reference_is_what_help_says() -> None:

@@ -22,7 +22,7 @@ from paraedge.build import CompileOptions, scratch
 from paraedge.core.device import MeasureSettings, Origin, Target
 from paraedge.core.errors import BadCampaign, DeviceBusy, DeviceMissing
 from paraedge.core.graph import LayerGraph
-from paraedge.core.outcome import Job, Measurement, Outcome
+from paraedge.core.outcome import Artifact, Job, Measurement, Outcome
 from paraedge.devices import registry
 from paraedge.devices.driver import Session
 from paraedge.devices.simulated import SimulatedDriver
@@ -303,7 +303,7 @@ def test_one_campaign_at_a_time_on_a_device(sweep: Sweep, tmp_path: Path) -> Non
 def test_expand_and_build_agree_on_sizes(sweep: Sweep, tmp_path: Path) -> None:
     sizes = {str(row["spec_id"]): row["file_bytes"] for row in flow.expand(sweep)}
     for spec, artifact in flow.build_models(sweep, tmp_path / "models"):
-        assert isinstance(artifact, flow.Artifact)
+        assert isinstance(artifact, Artifact)
         assert artifact.path.stat().st_size == artifact.file_bytes
         assert abs(artifact.file_bytes - int(str(sizes[spec.spec_id]))) <= 2048
 

@@ -19,8 +19,10 @@ from paraedge.core.spec import ModelSpec
 from paraedge.models import FcParams, MatmulParams, build_graph
 from paraedge.named_files import shipped
 from paraedge.sweep import Sweep, load_sweep, parse_sweep
+from paraedge.tflite import write_model
 
 HEAD = 'name = "t"\ndevices = ["cpu"]\n'
+FILE = '[[grid]]\nfamily = "file"\n'
 MATMUL = '[[grid]]\nfamily = "matmul"\n'
 
 
@@ -84,6 +86,39 @@ def test_blocks_and_widths_are_one_value_each() -> None:
     first, *others = parse(HEAD + text).points()
     assert first.params.columns()["blocks"] == (3, 4, 6, 3)
     assert [spec.params.columns()["widths"] for spec in others] == [(8, 4), (2,)]
+
+
+def test_points_that_two_grids_share_come_once_whatever_their_defaults() -> None:
+    zoo = '[[grid]]\nfamily = "zoo"\nmodel = ["mobilenet_v1", "mobilenet_v2"]\n'
+    sweep = parse(HEAD + zoo + zoo + "image = [96, 128]\n" + zoo + "image = [128, 160]\n")
+    points = list(sweep.points())
+    assert sweep.size() == len(points) == len({spec.spec_id for spec in points}) == 2 * (1 + 3)
+
+
+def test_every_precision_is_an_axis_beside_kernels_and_threads() -> None:
+    text = '[measure]\nthreads = [1, 2]\nkernels = ["builtin"]\n' + MATMUL
+    text += 'n = [8, 16]\nprecision = ["float32", "float16", "int8", "dynamic_range"]\n'
+    sweep = parse(HEAD + text)
+    assert [spec.precision for spec in sweep.points()] == 2 * ["float32", "float16", "int8", "dynamic_range"]
+    assert [build_graph(spec).macs for spec in sweep.points()] == 4 * [64] + 4 * [256]
+    assert (sweep.threads, sweep.kernels) == ((1, 2), ("builtin",))
+
+
+def test_model_files_are_found_from_the_sweep_file_on(tmp_path: Path) -> None:
+    models = tmp_path / "sub" / "models"
+    models.mkdir(parents=True)
+    for seed in range(3):
+        graph = build_graph(ModelSpec(family="matmul", params=MatmulParams(n=8), seed=seed % 2))
+        (models / f"m{seed}.tflite").write_bytes(write_model(graph))
+    path = tmp_path / "sub" / "own.toml"
+    path.write_text(
+        HEAD + FILE + 'path = ["models/m1.tflite", "models/*.tflite"]\n' + FILE + 'path = "models/m0.tflite"'
+    )
+    sweep = load_sweep(path)
+    points = list(sweep.points())
+    assert [spec.params.columns()["path"] for spec in points] == ["models/m1.tflite", "models/m0.tflite"]
+    assert sweep.size() == len(points) == 2  # m2 has the content of m0
+    assert [build_graph(spec).macs for spec in points] == [64, 64]
 
 
 def test_measure_defaults_and_keys() -> None:
@@ -166,7 +201,7 @@ WRONG = [
     ("grid = []", "has no grid"),
     ("grid = 3", "grid = 3: must be one or more tables"),
     ("[grid]\nn = 1", "grid = .*must be one or more tables"),
-    ("[[grid]]\nn = 1", r"grid\[1\].family is missing: one of fc, cnn, conv_stack, matmul, zoo"),
+    ("[[grid]]\nn = 1", r"grid\[1\].family is missing: one of fc, cnn, conv_stack, matmul, rnn, zoo, file"),
     ('[[grid]]\nfamily = "matmull"\nn = 1', r"grid\[1\].family = 'matmull': unknown: did you mean 'matmul'\?"),
     ("[[grid]]\nfamily = 3", r"grid\[1\].family = 3: unknown"),
     (MATMUL, r"grid\[1\].n is missing"),
@@ -196,7 +231,10 @@ WRONG = [
     (MATMUL + "n = { min = 0, max = 8, plus = 1 }", r"grid\[1\].n = 0: must be"),
     (MATMUL + "n = 1\nseed = { min = 0, max = 8, times = 2 }", r"grid\[1\].seed.min = 0: must be 1 or more"),
     (MATMUL + "n = 1\nseed = -1", r"grid\[1\].seed = -1: must be"),
-    (MATMUL + 'n = 1\nprecision = "int4"', r"grid\[1\].precision = 'int4': must be 'int8' or 'float32'"),
+    (
+        MATMUL + 'n = 1\nprecision = "int4"',
+        r"grid\[1\].precision = 'int4': must be one of 'int8', 'float32', 'float16', 'dyn",
+    ),
     (MATMUL + "n = 1\nprecision = { min = 1, max = 2, plus = 1 }", r"grid\[1\].precision = 1: must be"),
     ('[[grid]]\nfamily = "fc"\nlayer = 4', r"grid\[1\]: no node: give layer and node, or widths"),
     ('[[grid]]\nfamily = "fc"\nnode = 4\nwidths = [4]', r"grid\[1\]: widths stands in place of layer and node"),
@@ -234,6 +272,18 @@ WRONG = [
         r"pipeline.inputs = -1: must be a whole number of inputs, 1 to a million",
     ),
     (piped("segments = 1\ninputs = 1000001"), r"pipeline.inputs = 1000001: must be a whole number of inputs"),
+    ('builder = "keras"\n' + MATMUL + "n = 1", "builder = 'keras': must be 'direct' or 'tensorflow'"),
+    ("builder = []\n" + MATMUL + "n = 1", r"builder = \[\]: must be 'direct' or 'tensorflow'"),
+    (FILE, r"grid\[1\].path is missing"),
+    (FILE + "path = []", r"grid\[1\].path = \[\]: give at least one"),
+    (FILE + "path = 3", r"grid\[1\].path = 3: must be the path of a .tflite file, or a pattern"),
+    (FILE + 'path = ["a", ""]', r"grid\[1\].path = '': must be the path"),
+    (FILE + 'path = "a\\u0000"', r"grid\[1\].path = 'a.x00': must be the path"),
+    (FILE + 'path = "no.tflite"', r"grid\[1\].path: no.tflite: No such file"),
+    (FILE + 'path = "no/*.tflite"', r"grid\[1\].path: no file matches 'no/\*.tflite' in /"),
+    (FILE + 'path = "a"\nbatch = 1', r"grid\[1\].batch: a model file has its own batch; leave the key out"),
+    (FILE + 'path = "a"\nprecision = "int8"', r"grid\[1\].precision: a model file has its own precision"),
+    (FILE + 'path = "a"\nsha256 = "1"', r"grid\[1\].sha256 is unknown: one of family, path"),
     ("grids = 3", r"grids is unknown: did you mean 'grid'\?"),
     ("x = [" + "[" * 5000, "is not TOML"),
     ("n = = 3", "is not TOML"),
@@ -325,8 +375,9 @@ def test_a_folder_does_not_hide_a_shipped_sweep(tmp_path: Path, monkeypatch: pyt
         ("multi-tpu-conv", 144),
         ("multi-tpu-fc", 64),
         ("matmul", 5),
-        ("zoo", 6),
-        ("smoke", 4),
+        ("zoo", 25),
+        ("smoke", 6),
+        ("paradnn-small", 301),
     ],
 )
 def test_shipped_sweeps_have_their_published_sizes(name: str, points: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -153,7 +153,7 @@ def _under_roofs(group: pd.DataFrame, roofs: Sequence[Roof]) -> pd.DataFrame:
     caches = sorted((roof for roof in slopes if roof.level not in DEVICE_LEVELS), key=_capacity)
     if caches:
         count = invokes(group)
-        held = numbers(group, "weight_bytes") + numbers(group, "activation_bytes") / count
+        held = _weight_bytes(group) + numbers(group, "activation_bytes") / count
         chosen = np.searchsorted([_capacity(roof) for roof in caches], held.fillna(math.inf).to_numpy(), side="left")
         chosen = np.minimum(chosen, len(caches) - 1)
         level = pd.Series([caches[i].level for i in chosen], index=group.index)
@@ -207,7 +207,34 @@ def compute_roof(group: pd.DataFrame, roofs: Sequence[Roof]) -> pd.Series[float]
             peaks[roof.level] = max(roof.value, peaks.get(roof.level, 0.0))
     if "precision" not in group.columns:
         return pd.Series(max(peaks.values(), default=math.nan), index=group.index)
-    return group["precision"].astype(str).map(peaks).astype(float)
+    highest = {
+        name: max((peaks[level] for level in computed_in(name, peaks)), default=math.nan)
+        for name in group["precision"].astype(str).unique()
+    }
+    return group["precision"].astype(str).map(highest).astype(float)
+
+
+def computed_in(precision: str, known: Collection[str]) -> tuple[str, ...]:
+    """Those of the `known` compute roofs that points of this precision lie under: its own, else those of ARITHMETIC."""
+    own = (precision,) if precision in known else ARITHMETIC.get(precision, ())
+    return tuple(level for level in own if level in known)
+
+
+ARITHMETIC: Mapping[str, tuple[str, ...]] = {"float16": ("float32",), "dynamic_range": ("int8", "float32")}
+"""What the CPU computes in where that is not what the weights are stored in.
+
+float16 weights are made float32 when the model is loaded. Of dynamic range, XNNPACK and LiteRT's own kernels multiply
+int8 in convolutions and FULLY_CONNECTED; all other ops, and those whose weights are small, stay float32.
+"""
+
+UNPACKED: Mapping[str, float] = {"float16": 2.0}
+"""Bytes that the CPU reads for each byte of weights as stored."""
+
+
+def _weight_bytes(group: pd.DataFrame) -> pd.Series[float]:
+    """Bytes of weights as they are read at each invoke."""
+    stored = numbers(group, "weight_bytes")
+    return stored * group["precision"].map(UNPACKED).fillna(1.0) if "precision" in group.columns else stored
 
 
 def _missing_precisions(label: str, group: pd.DataFrame, roofs: Sequence[Roof]) -> list[str]:

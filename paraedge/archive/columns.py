@@ -45,13 +45,17 @@ POINT: tuple[Column, ...] = (
         filled=True,
     ),
     _text("spec_id", "`s` and 15 hexadecimal digits of the SHA-256 of the spec's canonical JSON", filled=True),
-    _text("family", "generator of the model: `fc`, `cnn`, `conv_stack`, `matmul`, `zoo`", filled=True),
+    _text(
+        "family",
+        "generator of the model: `fc`, `cnn`, `conv_stack`, `matmul`, `rnn`, `zoo`; `file` for a file of one's own",
+        filled=True,
+    ),
 )
 """Columns before the parameters."""
 
 PARAMETERS: tuple[Column, ...] = (
     _integer("input", "elements", "fc: width of the input"),
-    _integer("layer", "layers", "fc: hidden layers; conv_stack: convolutions"),
+    _integer("layer", "layers", "fc: hidden layers; conv_stack: convolutions; rnn: layers of cells"),
     _integer("node", "units", "fc: units of a hidden layer"),
     _text("widths", "fc: units of each layer, in place of `layer` and `node`, as `512x512x10`"),
     _text("kind", "cnn: `residual` or `bottleneck`"),
@@ -65,11 +69,21 @@ PARAMETERS: tuple[Column, ...] = (
     _integer("n", "units", "matmul: rows and columns of the weights"),
     _text("model", "zoo: which network"),
     _integer("width", "percent", "zoo: filters, or heads of a transformer, in percent of the published network's"),
+    _text("cell", "rnn: `rnn`, `lstm` or `gru`"),
+    _integer("embed", "units", "rnn: values of a step's input, and units of each layer"),
+    _integer("length", "steps", "rnn: steps of the input sequence"),
+    _integer("vocab", "units", "rnn: units of the last layer; words where there is an embedding"),
+    _text("embedding", "rnn: `none`, the input is embedded already; `gather`, it is word numbers"),
+    _text("path", "file: the model file, from the sweep file's folder on; spec_id holds its content"),
 )
 """Parameters of the built-in families. runs.csv has those of its sweep, a third party's family brings its own."""
 
 RESULT: tuple[Column, ...] = (
-    _text("precision", "type of weights and activations: `int8` or `float32`", filled=True),
+    _text(
+        "precision",
+        "`int8`, `float32`, `float16` (weights alone) or `dynamic_range` (int8 weights, float32 activations)",
+        filled=True,
+    ),
     _integer("batch", "examples", "examples in a batch", filled=True),
     _text("batch_mode", "`native`: batch is the leading dimension; `looped`: one invoke for each example", filled=True),
     _text("device", "what the point ran on", filled=True),
@@ -106,6 +120,7 @@ RESULT: tuple[Column, ...] = (
     _integer("off_chip_bytes", "bytes", "parameters streamed to the device in every invoke, as it stores them"),
     _text("placement", "whose word the placement is: `compiler` or `estimated`"),
     _text("placed", "layers by index, as `on_chip=0-2 off_chip=3 on_cpu=4`; `on_device=0-3` if only bytes are known"),
+    _text("builder", "maker of the model file: `direct`, `tensorflow`, or `file` for one's own; empty where none is"),
     _text("compiler", "version of the edgetpu_compiler that made the file; empty where it is not compiled"),
     _number("gops_per_s", "1e9 operations/s", "2 x `macs` by `latency_median_ms`"),
     _number("examples_per_s", "examples/s", "`batch` by `latency_median_ms`"),
@@ -138,8 +153,8 @@ RESULT: tuple[Column, ...] = (
 """Columns after the parameters."""
 
 ADDED = frozenset(
-    "compiler predicted_low_ms predicted_high_ms outside segments strategy inputs throughput_per_s steady_per_s pass_ms"
-    " fill_ms drain_ms devices_used cuts bottleneck_ms lower_bound_ms gap".split()
+    "builder compiler predicted_low_ms predicted_high_ms outside segments strategy inputs throughput_per_s steady_per_s"
+    " pass_ms fill_ms drain_ms devices_used cuts bottleneck_ms lower_bound_ms gap".split()
 )
 """Columns that campaigns of earlier releases lack: read as empty, and added to a campaign that is resumed."""
 
@@ -174,6 +189,33 @@ STAGES: tuple[Column, ...] = (
     _integer("off_chip_bytes", "bytes", "parameters streamed with every input; empty where it doesn't tell"),
 )
 
+OPS: tuple[Column, ...] = (
+    _text("precision", "as in runs.csv", filled=True),
+    _integer("batch", "examples", "examples in a batch", filled=True),
+    _text("device", "what the model ran on", filled=True),
+    _text("origin", "`measured` or `simulated`", filled=True),
+    _integer("threads", "threads", "threads of the interpreter; empty where the device has no such option"),
+    _text("kernels", "`xnnpack` or `builtin`; empty where the device has no such option"),
+    _text(
+        "part",
+        "`op`; `term` of a simulated model that belongs to no op; `whole`, the last line of its model",
+        filled=True,
+    ),
+    _text("op", "TFLite's name of the op, names joined by ` + ` of ops that can't be cut apart; name of a term"),
+    _integer("op_index", "", "index of the op that was timed, from 0"),
+    _integer("op_count", "ops", "ops that are alike, and each take this time"),
+    _integer("op_length", "ops", "1; more where ops can't be cut apart"),
+    _integer("macs", "MACs", "multiply-accumulates of one of them; empty where they are unknown"),
+    _number("latency_ms", "ms", "of one, alone, for a whole batch; empty where it can't run, and `error` says why"),
+    _number("latency_low_ms", "ms", "lower end of its interval: 95 % within the visit; of a simulated whole 90 %"),
+    _number("latency_high_ms", "ms", "upper end of the same interval"),
+    _number("compute_ms", "ms", "simulated: part of an op's latency spent in arithmetic"),
+    _number("weights_ms", "ms", "simulated: part spent streaming its parameters"),
+    _number("latency_min_ms", "ms", "fastest block of a measured whole model"),
+    _text("error", "why there is no time, as `stage: error: signal: message`"),
+)
+"""Columns of ops.csv after the parameters; before them are those of POINT but `run_id`."""
+
 TERMS = ("compute_ms", "weights_ms", "input_ms", "output_ms", "instructions_ms", "overhead_ms", "cpu_ms")
 """Parts of a simulated latency, as in `core.outcome.Prediction.terms`."""
 
@@ -183,11 +225,25 @@ def run_columns(parameters: Sequence[str]) -> tuple[Column, ...]:
 
     Raises ValueError for a parameter that takes a column's name.
     """
-    taken = {column.name for column in (*POINT, *RESULT)}
+    return _with_parameters(POINT, parameters, RESULT)
+
+
+def op_columns(parameters: Sequence[str]) -> tuple[Column, ...]:
+    """The columns of an ops.csv whose sweep has these parameters, in order.
+
+    Raises ValueError for a parameter that takes a column's name.
+    """
+    return _with_parameters(POINT[1:], parameters, OPS)
+
+
+def _with_parameters(
+    before: Sequence[Column], parameters: Sequence[str], after: Sequence[Column]
+) -> tuple[Column, ...]:
+    taken = {column.name for column in (*before, *after)}
     clash = [name for name in parameters if name in taken]
     if clash or len(set(parameters)) != len(parameters):
         raise ValueError(f"parameters {list(parameters)} clash with the columns {clash or 'of each other'}")
-    return (*POINT, *(parameter_column(name) for name in parameters), *RESULT)
+    return (*before, *(parameter_column(name) for name in parameters), *after)
 
 
 def parameter_column(name: str) -> Column:

@@ -48,13 +48,13 @@ class Campaign:
         path = self.folder / STAGES_FILE
         if path.is_file():
             return self._detail(path, STAGES)
-        return _table(csv_line(names(STAGES)).encode(), STAGES, path)
+        return table_of(csv_line(names(STAGES)).encode(), STAGES, path)
 
     def _detail(self, path: Path, columns: Sequence[Column]) -> pd.DataFrame:
         data = _read(path)
         if header_of(data) != names(columns):
             raise BadCampaign(f"{path}: line 1 is not {','.join(names(columns))}")
-        table = _table(data, columns, path)
+        table = table_of(data, columns, path)
         known = table["run_id"].isin(self.attempts["run_id"])
         found: pd.DataFrame = table.loc[known].reset_index(drop=True)
         return found
@@ -69,7 +69,7 @@ def read_campaign(folder: Path) -> Campaign:
     data = _read(folder / RUNS)
     if not data:
         raise BadCampaign(f"{folder / RUNS} is empty: no run has been written yet; `paraedge run` goes on with it")
-    attempts = _table(data, _columns(data, folder / RUNS), folder / RUNS)
+    attempts = table_of(data, _columns(data, folder / RUNS), folder / RUNS)
     attempts = attempts.assign(**dict.fromkeys(sorted(ADDED - {*attempts.columns})))
     runs = attempts.drop_duplicates(subset=list(KEY), keep="last").reset_index(drop=True)
     return Campaign(name=str(meta["name"]), folder=folder, runs=runs, attempts=attempts, meta=meta)
@@ -93,7 +93,8 @@ def _columns(data: bytes, path: Path) -> tuple[Column, ...]:
     return tuple(fixed.get(name) or Column(name=name, kind="text", unit="", meaning="") for name in header)
 
 
-def _table(data: bytes, columns: Sequence[Column], path: Path) -> pd.DataFrame:
+def table_of(data: bytes, columns: Sequence[Column], path: Path) -> pd.DataFrame:
+    """Whole lines as a table, each column in its type; raises BadCampaign for a cell that has another."""
     import pandas as pd  # heavy: only those who read tables pay for it
 
     check(data, len(columns), path)
@@ -102,8 +103,7 @@ def _table(data: bytes, columns: Sequence[Column], path: Path) -> pd.DataFrame:
         table = pd.read_csv(io.BytesIO(data), dtype=types, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
     except (ValueError, TypeError, OverflowError) as error:
         raise BadCampaign(f"{path}: {_culprit(data, columns, path) or short(error)}; mend that cell") from None
-    fixed = {*names(POINT), *names(RESULT), *names(SAMPLES), *names(STAGES)}
-    for name in (column.name for column in columns if column.name not in fixed):
+    for name in (column.name for column in columns if not column.meaning):  # parameters
         table[name] = _parameter(table[name])
     return table
 

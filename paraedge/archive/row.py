@@ -64,19 +64,21 @@ def make_row(
     file_bytes: int | None = None,
     placement: Placement | None = None,
     compiler: str | None = None,
+    builder: str | None = None,
 ) -> Row:
     """The row of one attempt at `spec` on `target`.
 
     graph: what one invoke computes, of batch 1 where `batch_mode` is `looped`; None leaves its cells empty.
     origin, batch_mode: the driver's. placement: of a compiled model, whose `compiler` has this version; where it is
-    None, a simulated one is taken from the outcome.
+    None, a simulated one is taken from the outcome. builder: what made the model's file, None where there is none.
     Raises ValueError for a measurement without samples and for one of another origin than `origin`.
     """
     key = Key(spec.spec_id, target, round)
     identity = run_id(key, attempt)
     invokes = spec.batch if batch_mode == "looped" else 1
     cells = {"run_id": identity, "file_bytes": file_bytes, **_spec_cells(spec), **_target_cells(target)}
-    cells.update(compiler=compiler, batch_mode=batch_mode, origin=origin.value, round=round, attempt=attempt)
+    cells.update(builder=builder, compiler=compiler, batch_mode=batch_mode)
+    cells.update(origin=origin.value, round=round, attempt=attempt)
     if graph is not None:
         cells.update(_graph_cells(graph, invokes))
     if isinstance(outcome, Measurement):
@@ -154,8 +156,8 @@ def _graph_cells(graph: LayerGraph, invokes: int) -> dict[str, Cell]:
     macs = graph.macs
     return {
         "macs": None if macs is None else macs * invokes,
-        "parameters": graph.parameters,
-        "weight_bytes": graph.weight_bytes,
+        "parameters": None if graph.is_compiled else graph.parameters,
+        "weight_bytes": None if graph.is_compiled else graph.weight_bytes,
         "activation_bytes": graph.activation_bytes * invokes,
         "input_bytes": graph.input_bytes * invokes,
         "output_bytes": graph.output_bytes * invokes,

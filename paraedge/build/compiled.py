@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from paraedge.build import store
+from paraedge.build.builders import Build
 from paraedge.build.compiler import CompileOptions, Compiler, Ran, find_compiler, run_compiler
 from paraedge.build.compiler_failures import LASTING, RANDOM, CompileError, OpStatus, failure, printed_error
 from paraedge.build.compiler_output import CompilerReport, parse_report, with_table
@@ -50,15 +51,23 @@ class CompiledModel:
 
 
 def build_compiled(
-    spec: ModelSpec, graph: LayerGraph, folder: Path, *, failed: dict[str, Failure] | None = None
+    spec: ModelSpec,
+    graph: LayerGraph,
+    folder: Path,
+    *,
+    failed: dict[str, Failure] | None = None,
+    build: Build = build_artifact,
 ) -> Artifact | Failure:
-    """Write `graph` as a model file and compile it; only the compiled file stays in `folder`.
+    """Have `build` make the model file of `graph` and compile it; only the compiled file stays in `folder`.
 
-    failed: what failed to compile before, by the SHA-256 of the model, and is not tried again; a new failure is added.
+    A file of the user's own that is compiled already stays as it is. failed: what failed to compile before, by the
+    SHA-256 of the model, and is not tried again; a new failure is added.
     """
-    built = build_artifact(spec, graph, folder)
+    built = build(spec, graph, folder)
     if isinstance(built, Failure):
         return built
+    if graph.is_compiled:
+        return _as_it_is(built, graph)
     failed = {} if failed is None else failed
     try:
         digest = store.sha256_of(built.path)
@@ -72,6 +81,15 @@ def build_compiled(
         return _disk_failure(error)
     finally:
         built.path.unlink(missing_ok=True)
+
+
+def _as_it_is(built: Artifact, graph: LayerGraph) -> Artifact | Failure:
+    """A compiled file with what it says of its placement."""
+    try:
+        return dataclasses.replace(built, placement=compiler_placement(graph, [built.path], ()))
+    except BadModelFile as error:
+        built.path.unlink(missing_ok=True)
+        return failure(CompileError.BAD_OUTPUT, str(error).replace(f"{built.path.parent}{os.sep}", ""))
 
 
 def compile_artifact(

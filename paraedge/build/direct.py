@@ -1,8 +1,9 @@
-"""The direct writer: LayerGraph -> .tflite file, without TensorFlow."""
+"""The direct writer: LayerGraph -> .tflite file, without TensorFlow; a file of the user's own is copied."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -10,22 +11,27 @@ from paraedge.core.errors import BadInput, TooLarge, short
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Artifact, Failure
 from paraedge.core.spec import ModelSpec
+from paraedge.models.file import FileParams, check_content
 from paraedge.tflite import model_bytes_estimate, write_model
+from paraedge.tflite.read import map_file
 
 RECIPE = "direct"
 """How such an artifact is made; other recipes are other writers."""
+OWN_RECIPE = "file"
+"""Of the user's own bytes."""
 
 
 def build_artifact(spec: ModelSpec, graph: LayerGraph, folder: Path) -> Artifact | Failure:
-    """Write `graph` to `<spec_id>.tflite` in `folder`, which is made if absent.
+    """Write `graph` to `<spec_id>.tflite` in `folder`, which is made if absent; of the family `file`, the file's bytes.
 
-    A file is there whole or not at all. What can't be built (2 GiB or more, out of memory, a full disk) is a Failure
-    of stage `build`.
+    A file is there whole or not at all. What can't be built (2 GiB or more, out of memory, a full disk, a file that has
+    changed) is a Failure of stage `build`.
     """
+    own = spec.params if isinstance(spec.params, FileParams) else None
     path = folder / f"{spec.spec_id}.tflite"
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        data = write_model(graph)
+        data = write_model(graph) if own is None else _own_bytes(own)
         folder.mkdir(parents=True, exist_ok=True)
         part.write_bytes(data)
         part.replace(path)
@@ -37,7 +43,15 @@ def build_artifact(spec: ModelSpec, graph: LayerGraph, folder: Path) -> Artifact
     except OSError as error:
         _remove(part)
         return _failure(error, _disk_message(error, folder))
+    if own is not None:
+        return Artifact(path=path, file_bytes=len(data), recipe=OWN_RECIPE, sha256=own.sha256)
     return Artifact(path=path, file_bytes=len(data), recipe=RECIPE)
+
+
+def _own_bytes(params: FileParams) -> memoryview:
+    data = map_file(params.file)
+    check_content(params, hashlib.sha256(data).hexdigest())
+    return data
 
 
 def _failure(error: Exception, message: str) -> Failure:

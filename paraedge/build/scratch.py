@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from paraedge.build.builders import DIRECT, Maker
 from paraedge.core.outcome import Failure
 
 PREFIX = "paraedge-work-"
@@ -20,9 +21,10 @@ ROOM_BYTES = 4 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What the models of one run share: the folder for their files, and what failed to compile (`build_compiled`)."""
+    """What the models of one run share: the folder for their files, what makes them, and what failed to compile."""
 
     folder: Path
+    maker: Maker = DIRECT
     failed: dict[str, Failure] = field(default_factory=dict)
 
 

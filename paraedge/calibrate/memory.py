@@ -84,9 +84,9 @@ def _wrong(
     code_bytes = partition.instruction_bytes or 0
     input_bytes = sum(known_bytes(row.graph.tensors[i]) for i in partition.inputs)
     rooms = wide_bytes - code_bytes - np.maximum(0.0, input_bytes - room_bytes)
-    total = sum(partition.layer_bytes.values())
+    total = sum(partition.stored_bytes.values())
     on_chip = np.zeros(rooms.shape)
-    for size in partition.layer_bytes.values():  # `placement.greedy`, for all rooms at once
+    for size in partition.stored_bytes.values():  # `placement.greedy`, for all rooms at once
         fits = size <= rooms
         on_chip += size * fits
         rooms = rooms - size * fits

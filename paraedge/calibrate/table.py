@@ -35,7 +35,8 @@ CAMPAIGN = frozenset(
 """Columns of a campaign's runs that are read, and by which a table is known to be one."""
 OPTIONAL = frozenset({"host", "name", "origin", "on_chip_mib", "off_chip_mib"})
 """Columns that a user's own table may have beside `latency_ms` and the model or family."""
-PARAMETERS = frozenset(name for family in FAMILIES.values() for name in family.params.__dataclass_fields__)
+GENERATED = {name: family for name, family in FAMILIES.items() if name != "file"}
+PARAMETERS = frozenset(name for family in GENERATED.values() for name in family.params.__dataclass_fields__)
 DEVICE = "edgetpu:"
 LEAST_MODELS = 3
 ONLY_MEASURED = "constants are fitted to measurements, never to simulated numbers"
@@ -45,9 +46,10 @@ def read_table(path: Path, base: Hardware, *, device: str | None = None) -> list
     """The measurements of one host in a table: a campaign's folder, its runs.csv, or a CSV with column names.
 
     A campaign: the good rows measured on an edgetpu without ops on the CPU, the rounds of a point combined by median,
-    a looped batch's latency by the batch. A CSV: `latency_ms` of one invoke of batch 1, with `model` (an uncompiled
-    .tflite, relative to the CSV's folder) or `family` and its parameters, and perhaps `host`, `name`, `on_chip_mib`,
-    `off_chip_mib`. device: which host to take where there are several. base: what the rows are to be predicted by.
+    a looped batch's latency by the batch; those of model files of one's own are passed over. A CSV: `latency_ms` of one
+    invoke of batch 1, with `model` (an uncompiled .tflite, relative to the CSV's folder) or `family` and its
+    parameters, and perhaps `host`, `name`, `on_chip_mib`, `off_chip_mib`. device: which host to take where there are
+    several. base: what the rows are to be predicted by.
     Raises BadInput, with file and line, for what can't be read, is simulated, or can't be predicted at all.
     """
     if os.path.isdir(path):
@@ -164,9 +166,9 @@ def _read_model(path: Path) -> LayerGraph:
 
 def _spec(line: Line) -> ModelSpec:
     """The spec of the family and the parameters in a line; a cell that is empty is a parameter that isn't given."""
-    family = FAMILIES.get(line.cells["family"])
+    family = GENERATED.get(line.cells["family"])
     if family is None:
-        raise line.bad("family", f"one of {', '.join(FAMILIES)}")
+        raise line.bad("family", f"one of {', '.join(GENERATED)}; a model file is named in a column model")
     fields = family.params.__dataclass_fields__
     given: dict[str, object] = {}
     for column in sorted(PARAMETERS.intersection(line.cells)):
@@ -232,9 +234,10 @@ def _refuse_made_up(folder: Path, devices: Set[str]) -> None:
 
 
 def _is_good(line: Line) -> bool:
-    """Measured, and no op of it on the CPU, whose speed is the host's."""
+    """Measured, of a network that we generate, and no op of it on the CPU, whose speed is the host's."""
     cells = line.cells
-    return cells["status"] == "ok" and cells["origin"] == "measured" and "on_cpu=" not in cells["placed"]
+    good = cells["status"] == "ok" and cells["family"] != "file"
+    return good and cells["origin"] == "measured" and "on_cpu=" not in cells["placed"]
 
 
 def _point(rounds: Sequence[Line]) -> Row:

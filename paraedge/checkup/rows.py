@@ -33,7 +33,8 @@ def diagnose_campaign(folder: Path, *, far: float = FAR) -> Iterator[tuple[Model
     runs = runs[(runs["origin"] == "measured") & runs["device"].str.startswith(EDGETPU)]
     if not len(runs):
         raise BadInput(f"{folder} has no rows that were measured on an edgetpu; `paraedge edgetpu run` measures one")
-    specs = {spec.spec_id: spec for spec in parse_sweep(campaign.meta["sweep"], source=str(folder)).points()}
+    sweep = parse_sweep(campaign.meta["sweep"], source=str(folder), folder=Path(campaign.meta.get("sweep_folder", ".")))
+    specs = {spec.spec_id: spec for spec in sweep.points()}
     table = points(runs)
     if not (table["status"] == "ok").any():
         failed = ", ".join(f"{one.count} failed ({one.kind})" for one in failure_kinds(runs))
@@ -41,8 +42,13 @@ def diagnose_campaign(folder: Path, *, far: float = FAR) -> Iterator[tuple[Model
     rows = cast("list[dict[str, Any]]", table.to_dict("records"))
     for label, point in zip(target_labels(table), rows, strict=True):
         spec = specs.get(point["spec_id"])
-        if spec is not None and point["status"] == "ok":
+        if spec is not None and point["status"] == "ok" and not _is_compiled(spec):
             yield spec, str(label), _diagnose(spec, point, _info(campaign, str(label), str(point["device"])), far)
+
+
+def _is_compiled(spec: ModelSpec) -> bool:
+    """A file that was compiled beforehand, of which nothing can be predicted."""
+    return spec.family == "file" and models.build_graph(spec).is_compiled
 
 
 def _diagnose(spec: ModelSpec, point: Mapping[str, Any], info: DeviceInfo, far: float) -> Diagnosis:

@@ -13,6 +13,7 @@ from paraedge.cli.cut import cut
 from paraedge.cli.group import AppGroup
 from paraedge.cli.options import example
 from paraedge.cli.partition import partition
+from paraedge.cli.profile import profile
 
 app = typer.Typer(
     name="paraedge",
@@ -61,6 +62,9 @@ app.command(
     )
 )(partition)
 app.command(epilog=example("paraedge predict mobilenet.tflite --device sim-edgetpu-usb3 --why"))(predict.predict)
+app.command(epilog=example("paraedge profile mobilenet.tflite", "paraedge profile quick -d cpu -d sim-edgetpu-usb3"))(
+    profile
+)
 app.command(epilog=example("paraedge calibrate results/mine --base sim-edgetpu-usb3 -o my-host.toml"))(
     calibrate.calibrate
 )

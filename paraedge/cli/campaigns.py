@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from math import isnan
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paraedge.checks import checked_builder
 from paraedge.cli import progress
 from paraedge.cli.options import JsonOption, SweepArgument, YesOption, refuse_many
 from paraedge.cli.output import duration, emit_json, emit_json_list, note, quantity_bytes, say, table
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paraedge.analyze.failures import FailureKind
+    from paraedge.core.spec import ModelSpec
     from paraedge.flow import RunSummary
     from paraedge.sweep import Sweep
 
@@ -75,15 +78,23 @@ def expand(sweep: SweepArgument, yes: YesOption = False, json: JsonOption = Fals
 def build(
     sweep: SweepArgument,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write the models.")],
+    builder: Annotated[
+        str | None,
+        typer.Option(
+            "--builder", metavar="B", help="direct, or tensorflow for its converter. Default: what the sweep says."
+        ),
+    ] = None,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """Write a sweep's models as .tflite files.
 
-    Each is named by its point's spec_id.
+    Each is named by its point's spec_id. What TensorFlow prints goes to DIR/tensorflow.log.
     """
     grid = _load(sweep, yes)
-    rows = _built(grid, out)
+    if builder is not None:
+        grid = dataclasses.replace(grid, builder=checked_builder(builder))
+    rows = _built(grid, out, quiet=json)
     if json:
         emit_json_list(rows)
     else:
@@ -109,11 +120,14 @@ def _counted(points: Iterator[dict[str, object]], count: list[int]) -> Iterator[
         yield point
 
 
-def _built(grid: Sweep, folder: Path) -> Iterator[dict[str, object]]:
+def _built(grid: Sweep, folder: Path, *, quiet: bool) -> Iterator[dict[str, object]]:
     from paraedge import flow
     from paraedge.core.outcome import Failure
 
-    for spec, made in flow.build_models(grid, folder):
+    def told(spec: ModelSpec, phase: str) -> None:
+        note(f"{spec.label()}: {phase}")
+
+    for spec, made in flow.build_models(grid, folder, told=None if quiet else told):
         good = not isinstance(made, Failure)
         yield {
             "spec_id": spec.spec_id,
@@ -216,7 +230,7 @@ def _print_summary(summary: RunSummary, devices: list[dict[str, object]], failur
         say(f"  {short(kind.text(), 400)}")
     if len(failures) > MOST_FAILURES:
         say(f"  and {len(failures) - MOST_FAILURES} more kinds of failure, all in runs.csv")
-    for name in ("runs.csv", "samples.csv", "stages.csv", "meta.json"):
+    for name in ("runs.csv", "samples.csv", "stages.csv", "meta.json", "tensorflow.log"):
         if (summary.folder / name).is_file():
             say(f"  {summary.folder / name}")
     say(f"next: paraedge report {summary.folder}")

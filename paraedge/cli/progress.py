@@ -65,9 +65,13 @@ def _plain() -> Callable[[Progress], None]:
             return
         last[0] = time.monotonic()
         share = 100 * now.done // max(now.total, 1)
-        note(f"{now.done}/{now.total} ({share} %), {text}: {now.device}, round {now.round}, {now.label}: {now.status}")
+        note(f"{now.done}/{now.total} ({share} %), {text}: {_point(now)}: {now.status}")
 
     return listen
+
+
+def _point(now: Progress) -> str:
+    return ", ".join([now.device, *([] if now.round is None else [f"round {now.round}"]), now.label])
 
 
 @contextlib.contextmanager
@@ -83,7 +87,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
                 return
             last[0] = time.monotonic()
             text += f", {failed[0]} failed" if failed[0] else ""
-            point = f"{now.device}, round {now.round}, {now.label}"
+            point = _point(now) if now.round is not None else f"{_point(now)}: {now.status}"
             bar.update(task, completed=now.done, total=now.total, rate=text, point=point)
             bar.refresh()
 

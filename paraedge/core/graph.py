@@ -33,11 +33,15 @@ class Quantization:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeededWeights:
-    """Values drawn uniformly from [-bound, bound] in the tensor's type, from the generator stream (seed, stream)."""
+    """Values drawn uniformly from [-bound, bound] in the tensor's type, from the generator stream (seed, stream).
+
+    step: of integers that are float32 values, quantized: these are drawn, divided by it and rounded; None for others.
+    """
 
     seed: int
     stream: int
     bound: float
+    step: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,8 +151,23 @@ class LayerGraph:
 
     @functools.cached_property
     def activation_bytes(self) -> int:
-        """Bytes of all tensors that are not constants, inputs and outputs of the graph included, each once."""
-        return sum(t.size_bytes or 0 for t in self.tensors if t.weights is None)
+        """Bytes of all tensors that are not constants, inputs and outputs of the graph included, each once.
+
+        A constant that a DEQUANTIZE makes float32 is one still.
+        """
+        held = (t for i, t in enumerate(self.tensors) if t.weights is None and i not in self.unpacked)
+        return sum(t.size_bytes or 0 for t in held)
+
+    @functools.cached_property
+    def unpacked(self) -> Mapping[int, int]:
+        """Ids of what a DEQUANTIZE makes of a constant, with the layer's index; it goes with those that read it."""
+        return {
+            layer.outputs[0]: index
+            for index, layer in enumerate(self.layers)
+            if layer.op == "DEQUANTIZE" and len(layer.outputs) == 1 and layer.outputs[0] not in self.outputs
+            if layer.inputs and 0 <= layer.inputs[0] < len(self.tensors)
+            if self.tensors[layer.inputs[0]].weights is not None
+        }
 
     @property
     def input_bytes(self) -> int:

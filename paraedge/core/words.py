@@ -57,10 +57,16 @@ def grouped(ops: Iterable[tuple[int, str, str]]) -> list[str]:
     ]
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that an unknown one was probably meant to be, or None."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return near[0] if near else None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What would have been right in place of an unknown word: `did you mean 'host'? One of bus, host`."""
     names = list(known)
     if not names:
         return "there are none"
-    near = difflib.get_close_matches(word, names, n=1)
-    return f"{f'did you mean {near[0]!r}? One' if near else 'one'} of {', '.join(names)}"
+    near = nearest(word, names)
+    return f"{f'did you mean {near!r}? One' if near else 'one'} of {', '.join(names)}"

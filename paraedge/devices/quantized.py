@@ -7,6 +7,13 @@ from paraedge.core.graph import LayerGraph
 QUANTIZED = frozenset({"int8", "uint8"})
 
 
+def why_not_simulated(graph: LayerGraph) -> str | None:
+    """What `why_not_quantized` says, and that the layers of a compiled model can't be seen."""
+    if graph.is_compiled:
+        return "the model is compiled for the Edge TPU; what can be simulated is the file that it was compiled from"
+    return why_not_quantized(graph)
+
+
 def why_not_quantized(graph: LayerGraph) -> str | None:
     """A float model has no place on the Edge TPU; a model without any int8 or uint8 value can't be mapped."""
     made = [graph.tensors[i].dtype for layer in graph.layers for i in layer.outputs if 0 <= i < len(graph.tensors)]

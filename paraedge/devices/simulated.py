@@ -9,7 +9,7 @@ from typing import Literal
 from paraedge.core.device import Absence, DeviceInfo, MeasureSettings, Origin, Roof, Target
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Block, Failure, Job, Measurement, Outcome
-from paraedge.devices.quantized import why_not_quantized
+from paraedge.devices.quantized import why_not_simulated
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.hardware import hardware_names, load_hardware, user_hardware
 from paraedge.simulate.predict import predict
@@ -69,8 +69,8 @@ class SimulatedDriver:
         return (Target(device=device),)
 
     def why_not(self, graph: LayerGraph, target: Target) -> str | None:
-        """A float model has no place on the Edge TPU."""
-        return why_not_quantized(graph)
+        """A float model has no place on the Edge TPU, and the layers of a compiled one can't be seen."""
+        return why_not_simulated(graph)
 
     def open(self, target: Target) -> SimulatedSession:
         """Read the hardware file; raises BadInput where there is none of this name."""

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeAlias, TypeVar, get_args
 
 from paraedge.core.errors import BadInput, short
 from paraedge.core.graph import LayerGraph
-from paraedge.core.spec import ModelSpec, Params
+from paraedge.core.spec import ModelSpec, Params, Precision
 from paraedge.models.cnn import CnnParams, build_cnn
 from paraedge.models.conv_stack import ConvStackParams, build_conv_stack
 from paraedge.models.fc import FcParams, build_fc
+from paraedge.models.file import FileParams, build_file
 from paraedge.models.matmul import MatmulParams, build_matmul
+from paraedge.models.precision import CHANGES
+from paraedge.models.rnn import RnnParams, build_rnn
 from paraedge.models.zoo import ZooParams, build_zoo
 
 P = TypeVar("P", bound=Params)
 
 MOST_BATCH = 2**20
 MOST_SEED = 2**63 - 1
+PRECISIONS = get_args(Precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,8 @@ class Family(Generic[P]):
 
 
 AnyFamily: TypeAlias = (
-    "Family[FcParams] | Family[CnnParams] | Family[ConvStackParams] | Family[MatmulParams] | Family[ZooParams]"
+    "Family[FcParams] | Family[CnnParams] | Family[ConvStackParams] | Family[RnnParams] | Family[MatmulParams]"
+    " | Family[ZooParams] | Family[FileParams]"
 )
 
 FAMILIES: Mapping[str, AnyFamily] = {
@@ -48,9 +53,11 @@ FAMILIES: Mapping[str, AnyFamily] = {
         name="conv_stack", params=ConvStackParams, generate=build_conv_stack, summary="equal convolutions with ReLU"
     ),
     "matmul": Family(name="matmul", params=MatmulParams, generate=build_matmul, summary="one square matrix product"),
+    "rnn": Family(name="rnn", params=RnnParams, generate=build_rnn, summary="unrolled RNNs, LSTMs and GRUs"),
     "zoo": Family(
-        name="zoo", params=ZooParams, generate=build_zoo, summary="MobileNetV1, MobileNetV2, InceptionV3, ViT"
+        name="zoo", params=ZooParams, generate=build_zoo, summary="real networks, from MobileNet to RetinaNet and ViT"
     ),
+    "file": Family(name="file", params=FileParams, generate=build_file, summary="model files of one's own"),
 }
 
 
@@ -63,13 +70,16 @@ def build_graph(spec: ModelSpec) -> LayerGraph:
         right = check_common(name, value)
         if right is not None:
             raise BadInput(f"{name} = {short(repr(value), 60)}: must be {right}")
-    return family.build(spec)
+    change = CHANGES.get(spec.precision)
+    if change is None or spec.family == "file":  # whose precision is what it has
+        return family.build(spec)
+    return replace(change(family.build(replace(spec, precision="float32"))), name=spec.label())
 
 
 def check_common(name: str, value: object) -> str | None:
     """What would be right, where `value` can't be a spec's `batch`, `precision` or `seed`; None where it can."""
     if name == "precision":
-        return None if value in ("int8", "float32") else "'int8' or 'float32'"
+        return None if value in PRECISIONS else f"one of {', '.join(map(repr, PRECISIONS))}"
     least, most = (1, MOST_BATCH) if name == "batch" else (0, MOST_SEED)
     if type(value) is int and least <= value <= most:  # a bool is no number
         return None

@@ -51,7 +51,7 @@ class CnnParams(Params):
 def build_cnn(spec: ModelSpec, params: CnnParams) -> LayerGraph:
     """[batch, image, image, 3] -> [batch, output]."""
     network = Network(spec)
-    block = _bottleneck if params.kind == "bottleneck" else _residual
+    block = bottleneck if params.kind == "bottleneck" else _residual
     x = network.input((spec.batch, params.image, params.image, 3))
     x = network.convolution(x, params.filter, 7, stride=2, activation="RELU", limit=POOLED_LIMIT)
     x = network.max_pool(x, 3, 2)
@@ -69,7 +69,8 @@ def _residual(network: Network, x: Value, filters: int, stride: int, *, first: b
     return network.add_relu(y, shortcut)
 
 
-def _bottleneck(network: Network, x: Value, filters: int, stride: int, *, first: bool) -> Value:
+def bottleneck(network: Network, x: Value, filters: int, stride: int, *, first: bool) -> Value:
+    """A block of ResNet-50 v1; the `first` of a group has a projection shortcut."""
     wide = EXPANSION * filters
     shortcut = network.convolution(x, wide, 1, stride=stride, activation="NONE") if first else x
     y = network.convolution(x, filters, 1, stride=stride, activation="RELU")

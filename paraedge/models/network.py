@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from paraedge.core.graph import ConstantWeights, Layer, LayerGraph, Quantization, SeededWeights, Tensor
@@ -24,8 +24,10 @@ from paraedge.models.scales import (
 )
 from paraedge.models.versions import LOWEST_VERSION
 
-MAX_POOL_MEAN_SQUARE = 2.55
-"""E[max^2] of nine independent standard normals; neighbours of a random convolution are nearly independent."""
+MAX_POOL_MEAN_SQUARE: Mapping[int, float] = {2: 1.55, 3: 2.55}
+"""E[max^2] of the 4 or 9 independent standard normals under a pool; a random convolution's neighbours nearly are."""
+DEEP_MAX_POOL_MEAN_SQUARE: Mapping[int, float] = {2: 0.7, 3: 0.95}
+"""The same where a pool was before: behind it, neighbours are alike."""
 IDENTITY_GROWTH = 0.85
 """By how much of E[z^2] an identity block's ReLU(x + z) lets E[x^2] grow."""
 MEAN_SHARE = 0.6
@@ -58,10 +60,10 @@ class Network:
         self._tensors.append(scales.activation("input", shape, self._precision, quantization))
         return Value(len(self._tensors) - 1, shape, INPUT_SCALE, 1.0, linear=True)
 
-    def dense(self, x: Value, units: int, activation: str) -> Value:
-        """FULLY_CONNECTED of [batch, depth] to [batch, units] with bias."""
+    def dense(self, x: Value, units: int, activation: str, variance: float = 1.0) -> Value:
+        """FULLY_CONNECTED of [batch, depth] to [batch, units] with bias; the sums have the given variance."""
         tensors, layer, result = _dense(
-            len(self._layers), len(self._tensors), x, units, activation, self._precision, self._seed
+            len(self._layers), len(self._tensors), x, units, activation, variance, self._precision, self._seed
         )
         self._tensors += tensors
         self._layers.append(layer)
@@ -78,13 +80,15 @@ class Network:
         activation: str,
         limit: float = RELU_LIMIT,
         variance: float = 1.0,
+        after: After | None = None,
     ) -> Value:
         """CONV_2D with bias; `kernel` is a side, or height and width.
 
-        The sums have the given variance; `limit` says at how many standard deviations a ReLU's codes end.
+        The sums have the given variance; `limit` says at how many standard deviations a ReLU's codes end. `after` says
+        both where the codes must be those of other values.
         """
         height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-        after = scales.after(activation, limit, self._precision, variance)
+        after = after or scales.after(activation, limit, self._precision, variance)
         layer_options = options.convolution(stride, padding, activation)
         return self._filter(x, "CONV_2D", (filters, height, width, x.shape[3]), stride, padding, layer_options, after)
 
@@ -96,13 +100,26 @@ class Network:
             x, "DEPTHWISE_CONV_2D", (1, kernel, kernel, x.shape[3]), stride, "SAME", layer_options, after
         )
 
-    def max_pool(self, x: Value, size: int, stride: int, padding: Padding = "SAME") -> Value:
-        """MAX_POOL_2D of convolutions with ReLU and unit sums; keeps their scale as the op demands."""
-        return self._pool(x, "MAX_POOL_2D", size, stride, padding, MAX_POOL_MEAN_SQUARE)
+    def max_pool(self, x: Value, size: int, stride: int, padding: Padding = "SAME", *, deep: bool = False) -> Value:
+        """MAX_POOL_2D, of side 2 or 3, of convolutions with ReLU and unit sums; keeps their scale as the op demands.
+
+        `deep`: whether another was before it.
+        """
+        mean_square = (DEEP_MAX_POOL_MEAN_SQUARE if deep else MAX_POOL_MEAN_SQUARE)[size]
+        return self._pool(x, "MAX_POOL_2D", size, stride, padding, mean_square)
 
     def average_pool(self, x: Value, size: int, stride: int, padding: Padding = "SAME") -> Value:
         """AVERAGE_POOL_2D, padding left out of the means; keeps the scale of `x` as the op demands."""
         return self._pool(x, "AVERAGE_POOL_2D", size, stride, padding, MEAN_SHARE * x.mean_square)
+
+    def pad(self, x: Value, before: int, after: int) -> Value:
+        """PAD height and width with zeros."""
+        name, (batch, height, width, depth) = f"pad_{len(self._layers)}", x.shape
+        around = ConstantWeights(values=(0, 0, before, after, before, after, 0, 0))
+        self._tensors.append(Tensor(name=f"{name}/paddings", shape=(4, 2), dtype="int32", weights=around))
+        shape = (batch, before + height + after, before + width + after, depth)
+        inputs = (x.tensor_id, len(self._tensors) - 1)
+        return self._append_like(x, "PAD", inputs, name, shape, {}, x.mean_square)
 
     def concatenation(self, parts: Sequence[Value]) -> Value:
         """CONCATENATION along the channels, of values with equal scales as the op demands of int8."""
@@ -173,6 +190,17 @@ class Network:
         shape, spelt = ((), (values,)) if isinstance(values, int) else ((len(values),), values)
         self._tensors.append(Tensor(name=name, shape=shape, dtype="int32", weights=ConstantWeights(values=spelt)))
         return len(self._tensors) - 1
+
+    def again(self, x: Value, like: Value) -> Value:
+        """The convolution that made `like`, of stride 1 and same padding, with its very weights on another value.
+
+        The inputs of the two must have one scale.
+        """
+        layer = next(layer for layer in reversed(self._layers) if layer.outputs == (like.tensor_id,))
+        shape, inputs = (*x.shape[:3], like.shape[3]), (x.tensor_id, *layer.inputs[1:])
+        quantization = self._tensors[like.tensor_id].quantization
+        self._append(layer.op, inputs, f"conv2d_{len(self._layers)}", shape, layer.options, quantization)
+        return like._replace(tensor_id=len(self._tensors) - 1, shape=shape)
 
     def graph(self, *results: Value) -> LayerGraph:
         """What was built, with tensor 0 as its input and the results as its outputs."""
@@ -249,12 +277,12 @@ class Network:
 
 @functools.lru_cache(maxsize=8192)
 def _dense(
-    index: int, first: int, x: Value, units: int, activation: str, precision: Precision, seed: int
+    index: int, first: int, x: Value, units: int, activation: str, variance: float, precision: Precision, seed: int
 ) -> tuple[tuple[Tensor, ...], Layer, Value]:
     # Kept, since the points of a grid share most of their layers: half a microsecond in place of ten.
     name, (batch, depth) = f"dense_{index}", x.shape
-    weight_rms = 1 / math.sqrt(depth * x.mean_square)
-    after = scales.after(activation, RELU_LIMIT, precision)
+    after = scales.after(activation, RELU_LIMIT, precision, variance)
+    weight_rms = after.deviation / math.sqrt(depth * x.mean_square)
     tensors = (
         *weights_and_bias(name, (units, depth), weight_rms, x.scale, precision, seed, first),
         scales.activation(name, (batch, units), precision, after.quantization),

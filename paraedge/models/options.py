@@ -16,10 +16,22 @@ SOFTMAX: Options = {"beta": 1.0}
 CONCATENATION: Options = {"axis": 3, "fused_activation_function": "NONE"}
 TOKENS: Options = {"axis": 1, "fused_activation_function": "NONE"}
 """CONCATENATION of tokens."""
+VECTORS: Options = TOKENS
+"""CONCATENATION of vectors, [batch, units]."""
 KEPT_MEAN: Options = {"keep_dims": True}
 GELU: Options = {"approximate": False}
 MUL: Options = {"fused_activation_function": "NONE"}
 SUB: Options = {"fused_activation_function": "NONE"}
+GATHER: Options = {"axis": 0, "batch_dims": 0}
+STEP: Options = {
+    "begin_mask": 0b101,
+    "end_mask": 0b101,
+    "ellipsis_mask": 0,
+    "new_axis_mask": 0,
+    "shrink_axis_mask": 0b010,
+    "offset": False,
+}
+"""STRIDED_SLICE of one step of a sequence [batch, length, units]: all of the first dimension and of the last."""
 
 
 @functools.cache
@@ -33,7 +45,10 @@ def dense(activation: str) -> Options:
     }
 
 
-TOKEN_DENSE: Options = {**dense("NONE"), "keep_num_dims": True}
+@functools.cache
+def token_dense(activation: str) -> Options:
+    """FullyConnectedOptions, for every token."""
+    return {**dense(activation), "keep_num_dims": True}
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from typing import Any
 
 from paraedge.core.errors import BadInput, short
 from paraedge.core.spec import Params
+from paraedge.core.words import nearest
 
 MOST = 2**20
 """Largest width, channel count or image side: beyond what fits 2 GiB, small enough that no graph is a burden."""
@@ -37,7 +38,7 @@ def check_value(params: type[Params], name: str, value: object) -> str | None:
     """What would be right, where `value` can't be the parameter `name`; None where it can."""
     limits = params.__dataclass_fields__[name].metadata
     if limits["kind"] == "choice":
-        return None if value in limits["among"] else "one of " + ", ".join(map(repr, limits["among"]))
+        return None if value in limits["among"] else _one_of(limits["among"], value)
     most = limits["most"]
     if limits["kind"] == "count":
         return None if _is_count(value, most) else f"a whole number from 1 to {most}"
@@ -70,6 +71,11 @@ def either(params: Params, one: str, others: tuple[str, ...]) -> None:
     elif len(given) < len(others):
         missing = " and no ".join(name for name in others if name not in given)
         raise BadInput(f"no {missing}: give {' and '.join(others)}, or {one}")
+
+
+def _one_of(words: tuple[str, ...], value: object) -> str:
+    near = nearest(value.lower(), words) if isinstance(value, str) else None
+    return f"one of {', '.join(map(repr, words))}{f': did you mean {near!r}?' if near else ''}"
 
 
 def _is_count(value: object, most: int) -> bool:

@@ -48,10 +48,16 @@ def after(activation: str, limit: float, precision: Precision, variance: float =
     """What follows sums of the given variance; a ReLU's codes end at `limit` standard deviations."""
     deviation = math.sqrt(variance)
     if activation == "NONE":
-        scale = LINEAR_SCALE * deviation
-        return After(scale, variance, one_scale(scale, 0), deviation)
+        return linear(variance)
     scale = limit * deviation / 255
     return After(scale, variance * relu_mean_square(precision, limit), one_scale(scale, -128), deviation)
+
+
+def linear(variance: float) -> After:
+    """What follows an op without activation whose results lie around 0 and have the given variance."""
+    deviation = math.sqrt(variance)
+    scale = LINEAR_SCALE * deviation
+    return After(scale, variance, one_scale(scale, 0), deviation)
 
 
 def relu_mean_square(precision: Precision, limit: float) -> float:

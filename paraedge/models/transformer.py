@@ -13,7 +13,7 @@ from paraedge.core.graph import Layer
 from paraedge.models import options, scales
 from paraedge.models.network import Network, Value
 from paraedge.models.options import Options
-from paraedge.models.scales import BIAS_SHARE, LINEAR_SCALE, After, one_scale, weights_and_bias
+from paraedge.models.scales import BIAS_SHARE, LINEAR_SCALE, RELU_LIMIT, After, one_scale, weights_and_bias
 from paraedge.models.versions import KEPT_DIMENSIONS_VERSION, LOWEST_VERSION
 
 ATTENTION_VARIANCE = 4.0
@@ -47,10 +47,10 @@ class TransformerNetwork(Network):
         tokens = self._append_like(patches, "CONCATENATION", both, name, shape, options.TOKENS, patches.mean_square)
         return self.add(tokens, self.learnt("position", (1, *shape[1:]), 1.0))
 
-    def token_dense(self, x: Value, units: int, *, variance: float = 1.0) -> Value:
+    def token_dense(self, x: Value, units: int, activation: str = "NONE", *, variance: float = 1.0) -> Value:
         """FULLY_CONNECTED of every token, with bias: [batch, tokens, depth] to [batch, tokens, units]."""
         version = KEPT_DIMENSIONS_VERSION[self._precision]
-        return self._product(x, units, (*x.shape[:-1], units), options.TOKEN_DENSE, variance, version)
+        return self._product(x, units, (*x.shape[:-1], units), options.token_dense(activation), variance, version)
 
     def head(self, x: Value, units: int, *, variance: float) -> Value:
         """The class token's FULLY_CONNECTED, with bias: [batch, tokens, depth] to [batch, units]."""
@@ -105,9 +105,11 @@ class TransformerNetwork(Network):
         depth, first, name = x.shape[-1], len(self._tensors), f"dense_{len(self._layers)}"
         rms = math.sqrt(variance / (depth * x.mean_square))
         self._tensors += weights_and_bias(name, (units, depth), rms, x.scale, self._precision, self._seed, first)
-        inputs, after = (x.tensor_id, first, first + 1), scales.after("NONE", 0.0, self._precision, variance)
+        activation = str(layer_options["fused_activation_function"])
+        after = scales.after(activation, RELU_LIMIT, self._precision, variance)
+        inputs = (x.tensor_id, first, first + 1)
         self._append("FULLY_CONNECTED", inputs, name, shape, layer_options, after.quantization, version)
-        return Value(len(self._tensors) - 1, shape, after.scale, after.mean_square, linear=True)
+        return Value(len(self._tensors) - 1, shape, after.scale, after.mean_square, activation == "NONE")
 
     def _mean(self, x: Value, after: After) -> Value:
         """MEAN over the last dimension, which stays, with one element."""

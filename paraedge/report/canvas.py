@@ -63,7 +63,21 @@ def svg_text(figure: Figure) -> str:
     """The figure as an SVG without dates or random ids: the same data give the same bytes."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None})
-    return FONT_NAME.sub(FONTS, buffer.getvalue())
+    return smaller(FONT_NAME.sub(FONTS, buffer.getvalue()))
+
+
+def smaller(svg: str) -> str:
+    """The same drawing in about half the bytes: marks alike say their style once, lengths to a hundredth of a point."""
+    once = ALIKE.sub(lambda found: f'<g style="{found[1]}">{found[0].replace(STYLE.format(found[1]), "")}</g>', svg)
+    return INDENT.sub("\n", TAG.sub(lambda found: DIGITS.sub(r"\1", found[0]), once))
+
+
+STYLE = ' style="{}"'
+ALIKE = re.compile(r'<use [^>]* style="([^"]*)"/>(?:\s*<use [^>]* style="\1"/>)+')
+TAG = re.compile(r"<[^>]*>")
+"""Not what stands between them, which people read."""
+DIGITS = re.compile(r"(\d\.\d\d)\d+")
+INDENT = re.compile(r"\n\s+")
 
 
 def in_the_dark(svg: str) -> str:

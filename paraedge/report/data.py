@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from paraedge.analyze.points import parameter_columns, points, target_labels
 from paraedge.analyze.table import good
 from paraedge.archive import Campaign
 from paraedge.core.device import Origin
+from paraedge.report.partial import without_parts
 from paraedge.report.style import KNOWN_FAMILIES
 
 
@@ -66,6 +68,10 @@ class ReportData:
         chosen = self.points[self.points["series"] == series.key]
         return good(chosen) if only_good else chosen
 
+    def good_of(self, family: str) -> pd.DataFrame:
+        """The points of a family that can be drawn together: good, of the smallest batch and the main precision."""
+        return like(good(self.points[self.points["family"] == family]))
+
     def parameters(self, table: pd.DataFrame) -> list[str]:
         """Hyperparameters (and batch) that take more than one value in `table`, in the order of the columns."""
         return [name for name in parameter_columns(table) if table[name].nunique(dropna=True) > 1]
@@ -107,7 +113,7 @@ def gather(campaigns: Sequence[Campaign], published: pd.DataFrame | None = None)
     columns = list(dict.fromkeys(name for table in tables for name in table.columns))
     together = together.reindex(columns=list(dict.fromkeys([*columns, *ESSENTIAL])))
     over_devices = pipeline_rows(together)
-    plain = together.drop(index=over_devices.index).reset_index(drop=True)
+    plain = without_parts(together.drop(index=over_devices.index).reset_index(drop=True))
     return ReportData(
         campaigns=tuple(campaigns),
         points=plain,
@@ -155,11 +161,11 @@ def _series(table: pd.DataFrame, campaigns: Sequence[Campaign]) -> tuple[Series,
     simulated = firsts["origin"] == Origin.SIMULATED.value
     firsts = pd.concat([firsts[~simulated], firsts[simulated]])  # measured ones first
     several = firsts["place"].nunique() > 1
-    counts = firsts.groupby(["place", "device"])["series"].nunique()
+    labels = _short_labels(firsts)
     found = []
     for place, (_, row) in enumerate(firsts.iterrows()):
-        device, target, campaign = str(row["device"]), str(row["target"]), str(row["campaign"])
-        label = device if counts[row["place"], row["device"]] == 1 else target
+        target, campaign = str(row["target"]), str(row["campaign"])
+        label = labels[row["series"]]
         meta_roofs = campaigns[int(row["place"])].meta.get("roofs")
         roofs: Any = meta_roofs.get(target) if isinstance(meta_roofs, dict) else None
         found.append(
@@ -174,6 +180,55 @@ def _series(table: pd.DataFrame, campaigns: Sequence[Campaign]) -> tuple[Series,
             )
         )
     return tuple(found)
+
+
+def _short_labels(firsts: pd.DataFrame) -> dict[str, str]:
+    """By series: its device, with those options that tell it from the device's others in its campaign."""
+    found: dict[str, str] = {}
+    for _, mine in firsts.groupby(["place", "device"]):
+        options = [name for name in OPTIONS if name in mine and mine[name].nunique(dropna=False) > 1]
+        labels = target_labels(mine[["device", *options]])
+        found |= dict(zip(mine["series"], labels, strict=True))
+    return found
+
+
+OPTIONS = ("threads", "kernels")
+
+
+def like(table: pd.DataFrame) -> pd.DataFrame:
+    """Only the rows of the smallest batch and of the main precision, so that like is set beside like."""
+    return main_precision(table[table["batch"] == table["batch"].min()])
+
+
+def main_precision(table: pd.DataFrame) -> pd.DataFrame:
+    """Only the rows of the precision that most have, of int8 where several have as many."""
+    counts = table["precision"].value_counts()
+    best = counts[counts == counts.max()].index
+    return table if len(counts) < 2 else table[table["precision"] == ("int8" if "int8" in best else best[0])]
+
+
+def kind_of(row: pd.Series) -> str:
+    """What a point is a sort of: `cnn bottleneck`, `rnn lstm`, `mobilenet_v1`; the family where it has no sorts."""
+    family = str(row["family"])
+    name = KIND_COLUMNS.get(family)
+    value = None if name is None else row.get(name)
+    if value is None or pd.isna(value):
+        return family
+    if family == "file":
+        return PurePath(str(value)).stem
+    return str(value) if family in REAL else sort_name(family, [value])
+
+
+def sort_name(family: str, parts: Iterable[object]) -> str:
+    """`cnn residual`; a part that is the family's own name is not said twice."""
+    return " ".join([family, *(str(part) for part in parts if part != family)])
+
+
+KIND_COLUMNS: Mapping[str, str] = {"cnn": "kind", "rnn": "cell", "zoo": "model", "file": "path"}
+"""The hyperparameter that says which sort of network of a family it is."""
+
+REAL = ("zoo", "file")
+"""Families of real models, which are no grid."""
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -9,13 +9,12 @@ import pandas as pd
 
 from paraedge.analyze.findings import findings
 from paraedge.analyze.pipelines import MARGIN, best_row, over_fewest
-from paraedge.analyze.roofline import roofline
+from paraedge.analyze.roofline import computed_in, roofline
 from paraedge.analyze.speedup import SpeedupResult, speedup
 from paraedge.core.device import Origin
 from paraedge.core.errors import BadInput
-from paraedge.report.data import ReportData, Series, joined
-from paraedge.report.figures.latency import smallest_batch
-from paraedge.report.sections import fastest_base, regression_fits, under_roofs
+from paraedge.report.data import ReportData, Series, joined, like
+from paraedge.report.sections import fastest_base, quantization_headline, regression_fits, sort_of, under_roofs
 from paraedge.report.tables import cell, parameter_text
 
 MIB = 2**20
@@ -24,7 +23,7 @@ MIB = 2**20
 def headlines(data: ReportData) -> list[str]:
     """Sentences in order of interest, one a topic; none where no point has a result."""
     makers: tuple[Callable[[ReportData], Iterator[str]], ...] = (
-        several_devices, speedups, peaks, cliffs, weightiest, noise, implausible, failed,
+        several_devices, speedups, quantization_headline, peaks, cliffs, weightiest, noise, implausible, failed,
     )  # fmt: skip
     if not any((table["status"] == "ok").any() for table in (data.pipelines, data.points)):
         return []
@@ -112,14 +111,14 @@ def peaks(data: ReportData) -> Iterator[str]:
     """The best rate of the first device of each kind and its share of the peak."""
     for series in (*data.measured, *data.simulated[:1]):
         table = data.of(series)
+        table = table[~table["spec_id"].isin(_flagged(data, series))]
         if table["gops_per_s"].notna().any():
             best = _at_most(table, "gops_per_s")
-            compute = [
-                r["value"] for r in series.roofs if r.get("kind") == "compute" and r.get("level") == best["precision"]
-            ]
-            share = (
-                f", {100 * best['gops_per_s'] / max(compute):.0f} % of its {best['precision']} roof" if compute else ""
-            )
+            compute = [r for r in series.roofs if r.get("kind") == "compute" and {"level", "value"} <= r.keys()]
+            known = {str(r["level"]): float(r["value"]) for r in compute}
+            levels = computed_in(str(best["precision"]), known)
+            level = max(levels, key=lambda name: known[name], default="")
+            share = f", {100 * best['gops_per_s'] / known[level]:.0f} % of its {level} roof" if level else ""
             point = parameter_text(best, data.varying(str(best["family"])))
             yield (
                 f"The best rate on {series.title} is {cell(best['gops_per_s'], 3)} GOPS/s{share}, by "
@@ -147,7 +146,7 @@ def cliffs(data: ReportData) -> Iterator[str]:
 
 def _edge(table: pd.DataFrame, family: str) -> tuple[pd.Series, pd.Series] | None:
     """The largest model all of whose weights stay on chip and the smallest that streams some, at the smallest batch."""
-    mine = smallest_batch(table[table["family"] == family]).dropna(subset="off_chip_bytes")
+    mine = like(table[table["family"] == family]).dropna(subset="off_chip_bytes")
     inside, outside = mine[mine["off_chip_bytes"] == 0], mine[mine["off_chip_bytes"] > 0]
     if inside.empty or outside.empty:
         return None
@@ -164,11 +163,11 @@ def weightiest(data: ReportData) -> Iterator[str]:
     for series in data.series[:1]:
         parts = []
         for family in data.families:
-            for group in regression_fits(data, series, family)[:1]:
+            for group in regression_fits(data, series, family):
                 sure = [w for w in group.weights if w.low is not None and w.high is not None and w.low * w.high > 0]
                 if sure and group.r2 is not None:
                     most = max(sure, key=lambda weight: abs(weight.value or 0))
-                    parts.append(f"{most.feature} for {family} ({most.value:+.2f}, R² {group.r2:.2f})")
+                    parts.append(f"{most.feature} for {sort_of(family, group)} ({most.value:+.2f}, R² {group.r2:.2f})")
         if parts:
             yield f"What moves the rate on {series.title} most, by standardised regression: {joined(parts)}."
 
@@ -189,18 +188,19 @@ def noise(data: ReportData) -> Iterator[str]:
 
 def implausible(data: ReportData) -> Iterator[str]:
     """How many points lie above every roof."""
-    counts = {series.title: _flagged(data, series) for series in data.series}
+    counts = {series.title: len(_flagged(data, series)) for series in data.series}
     parts = [f"{count} on {title}" for title, count in counts.items() if count]
     if parts:
         yield f"Points faster than their roofs allow, not to be trusted: {joined(parts)}; see Rooflines."
 
 
-def _flagged(data: ReportData, series: Series) -> int:
+def _flagged(data: ReportData, series: Series) -> set[str]:
+    """The spec_id of each point above every roof."""
     try:
         points = under_roofs(data, series).points
     except BadInput:
-        return 0
-    return 0 if points.empty else int(points.loc[points["implausible"].notna(), "spec_id"].nunique())
+        return set()
+    return set() if points.empty else set(points.loc[points["implausible"].notna(), "spec_id"])
 
 
 def failed(data: ReportData) -> Iterator[str]:

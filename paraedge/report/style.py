@@ -30,12 +30,13 @@ DARK: Mapping[str, str] = {
     "#b05690": "#e79bc9",
     "#8a6d00": "#e6c229",
     "#4b5563": "#b6bec8",
+    "#5b3fb5": "#a993f5",
 }
 """The dark set's colour of each colour of the light set: a figure is drawn once and its colours are exchanged."""
 
-SERIES = ("#0072b2", "#d55e00", "#008a64", "#b05690", "#8a6d00", "#4b5563")
-SHAPES = ("o", "s", "^", "D", "v", "P")
-KNOWN_FAMILIES = ("fc", "cnn", "conv_stack", "matmul", "zoo")
+SERIES = ("#0072b2", "#d55e00", "#008a64", "#b05690", "#8a6d00", "#4b5563", "#5b3fb5")
+SHAPES = ("o", "s", "^", "D", "v", "<", ">")
+KNOWN_FAMILIES = ("fc", "cnn", "rnn", "matmul", "zoo", "conv_stack", "file")
 SEQUENTIAL = LinearSegmentedColormap.from_list(
     "paraedge", ["#3b2f7f", "#2f6aa8", "#2a9d8f", "#8cc152", "#f4d35e"]
 )  # monotonic in lightness, so that it survives printing in grey; legible on white and on black
@@ -72,7 +73,8 @@ def panel(title: str, x: str, y: str, *, inches: tuple[float, float] = PANEL_INC
     """An empty panel with the house's axes; its title, what x and y show and their units."""
     figure = Figure(figsize=inches, facecolor=PAPER, layout="constrained")
     axes = figure.add_subplot(facecolor=PAPER)
-    axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=8)
+    fitting = min(1.0, TITLE_LETTERS * inches[0] / PANEL_INCHES[0] / max(len(title), 1))
+    axes.set_title(title, loc="left", fontsize=10.5 * fitting, fontweight="bold", color=INK, pad=8)
     axes.set_xlabel(x, color=MUTED)
     axes.set_ylabel(y, color=MUTED)
     for side, spine in axes.spines.items():
@@ -97,11 +99,11 @@ def log_axis(axes: Axes, which: str) -> None:
 
 
 def plain(value: float) -> str:
-    """A number for a tick or a cell: three digits, thousands as k, M, G."""
+    """A number for a tick or a cell: three digits, thousands as k, M, G, T."""
     if value != value:
         return ""
     size = abs(value)
-    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if size >= limit:
             return f"{value / (1e3 if suffix == 'k' else limit):.3g}{suffix}"
     return f"{value:.0f}" if size >= 1000 else f"{value:.3g}"
@@ -153,5 +155,7 @@ def key(figure: Figure, entries: Iterable[tuple[str, str, str, bool]], lines: Se
         )  # fmt: skip
 
 
+TITLE_LETTERS = 44
+"""Letters of a title that a panel is wide; a longer title is smaller."""
 LEGEND_LETTERS = 78
 """Letters of a legend's size that a panel is wide."""

@@ -13,6 +13,8 @@ from paraedge.report.data import ReportData, Series
 
 MOST_ROWS = 600
 """Longest table of the page; the rest is in runs.csv and the table says so."""
+MOST_OPEN = 12
+"""Rows of a list of holes or doubts above which it is folded away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,14 @@ def parameter_text(row: pd.Series, names: Iterable[str]) -> str:
 
 def point_text(data: ReportData, row: pd.Series) -> str:
     """The hyperparameters of a point that vary in its family; all that are known where none does."""
-    return parameter_text(row, data.varying(str(row["family"])) or parameter_columns(data.points))
+    family = str(row["family"])
+    names = data.varying(family) or parameter_columns(data.points)
+    return parameter_text(row, [*names, *_precision(data.points[data.points["family"] == family])])
+
+
+def _precision(table: pd.DataFrame) -> list[str]:
+    """The column of the precision, where a reader needs it."""
+    return ["precision"] if table["precision"].nunique() > 1 else []
 
 
 def cut(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[tuple[str, ...], ...], str]:
@@ -77,7 +86,7 @@ def cut(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[tuple[str, ...], ...], s
 def points_table(data: ReportData, family: str) -> Table:
     """Every point of a family on every device: what was set, what came out, and why not where nothing did."""
     table = data.points[data.points["family"] == family]
-    parameters = [name for name in data.parameters(table) if table[name].notna().any()]
+    parameters = [*data.parameters(table), *_precision(table)]
     labels = {series.key: series for series in data.series}
     rows = []
     for record in table.to_dict(orient="records"):

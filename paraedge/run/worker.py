@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from paraedge.core.device import MeasureSettings, Target
 from paraedge.core.errors import short
 from paraedge.core.outcome import Failure, Stage
-from paraedge.devices import guard, registry
+from paraedge.devices import registry
 from paraedge.devices.driver import Driver
+from paraedge.devices.parent import child_environment, ending, kernel_kills
 from paraedge.run.protocol import BadMessage, from_line, to_line
 
 LONGEST_LINE_BYTES = 64 << 20
@@ -28,20 +28,6 @@ DRAIN_READS = 16
 
 CLOSE_S = 5.0
 """An idle child gets so long to close its device before it is killed."""
-
-DROPPED = frozenset(
-    """PYTHONSTARTUP PYTHONINSPECT PYTHONDEBUG PYTHONVERBOSE PYTHONPROFILEIMPORTTIME PYTHONTRACEMALLOC PYTHONWARNINGS
-    PYTHONASYNCIODEBUG PYTHONDEVMODE PYTHONOPTIMIZE PYTHONBREAKPOINT PYTHONMALLOCSTATS PYTHONDUMPREFS""".split()
-)
-"""Variables that would change how a child's interpreter behaves or prints."""
-
-QUIET = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "OPENBLAS_NUM_THREADS": "1",  # numpy's threads would run beside the timed invokes
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "PYTHONSAFEPATH": "1",  # a file of the user's folder must not stand in for a library
-}
 
 
 class ChildFailed(Exception):
@@ -73,7 +59,7 @@ class Worker:
         self._busy = True
         self._inbox = bytearray()
         self._tail = bytearray()
-        self._killed_by_kernel = _kernel_kills()
+        self._kernel_kills = kernel_kills()
         self._requests = self._replies = self._log = -1
         self._selector = selectors.DefaultSelector()
         self._process = self._start(target, descriptors)
@@ -163,7 +149,7 @@ class Worker:
                 stdout=child_log,  # LiteRT prints to both
                 stderr=child_log,
                 pass_fds=(child_read, child_write, *descriptors),
-                env=_environment(),
+                env=child_environment(),
             )
         except OSError as error:  # no memory or no process left for another
             for descriptor in (self._requests, self._replies, self._log):
@@ -245,21 +231,10 @@ class Worker:
         code = self._process.returncode
         self.kill()
         printed = self._tail.decode(errors="replace").strip()
+        ended = ending(code, printed, self._kernel_kills)
         said = f"; it last printed: {printed[-300:]}" if printed else ""
-        if code is not None and code < 0:
-            return self._killed(guard.signal_name(-code), printed, said)
-        error = "MemoryError" if _out_of_memory(printed) else "ChildEnded"
-        return Failure(stage=self.stage, error=error, message=short(f"the child ended with exit code {code}{said}"))
-
-    def _killed(self, name: str, printed: str, said: str) -> Failure:
-        error, reason = "ChildKilled", f"the child was ended by {name}"
-        if name == "SIGKILL":
-            by_kernel = _kernel_kills() != self._killed_by_kernel
-            error = "MemoryError" if by_kernel else error
-            reason += ", by the kernel for lack of memory" if by_kernel else ", probably out of memory"
-        elif _out_of_memory(printed):
-            error, reason = "MemoryError", f"{reason}, out of memory"
-        return Failure(stage=self.stage, error=error, message=short(reason + said), signal=name)
+        message = short(f"the child {ended.text}{said}")
+        return Failure(stage=self.stage, error=ended.error, message=message, signal=ended.signal)
 
 
 def _pipes(count: int) -> list[tuple[int, int]]:
@@ -274,23 +249,3 @@ def _pipes(count: int) -> list[tuple[int, int]]:
                 os.close(descriptor)
         raise
     return made
-
-
-def _out_of_memory(printed: str) -> bool:
-    return any(sign in printed for sign in ("bad_alloc", "MemoryError", "out of memory", "failed to allocate"))
-
-
-def _kernel_kills() -> int | None:
-    """How many processes the kernel has killed for lack of memory since it started, or None."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return None
-
-
-def _environment() -> dict[str, str]:
-    """Ours without what would make the child's interpreter behave otherwise, and with our own search path."""
-    kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    return {**kept, **QUIET, "PYTHONPATH": path}

@@ -10,7 +10,7 @@ from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
 from paraedge.core.spans import Spans
 from paraedge.core.words import milliseconds
-from paraedge.devices.quantized import why_not_quantized
+from paraedge.devices.quantized import why_not_simulated
 from paraedge.partition.problem import DeviceType, Problem
 from paraedge.segment.cost_nouns import Costs
 from paraedge.segment.cuttable import cuttable
@@ -49,7 +49,7 @@ def cluster_costs(graph: LayerGraph, cluster: Cluster) -> Costs:
 def _host_spans(graph: LayerGraph, host: Host, costs: HostCosts) -> Spans:
     if host.device is None:
         return costs.spans(host)
-    why = why_not_quantized(graph)
+    why = why_not_simulated(graph)
     if why is not None:
         raise BadInput(f"host {host.name} ({host.device}): {why}")
     return simulate.spans(graph, simulate.load_hardware(host.device), alone=True)

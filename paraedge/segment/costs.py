@@ -18,7 +18,7 @@ from paraedge.core.spans import Spans
 from paraedge.core.words import milliseconds, plural
 from paraedge.devices import registry
 from paraedge.devices.host import usable_cores
-from paraedge.devices.quantized import why_not_quantized
+from paraedge.devices.quantized import why_not_simulated
 from paraedge.partition.problem import DeviceType, Problem
 from paraedge.segment.cluster_costs import cluster_costs
 from paraedge.segment.cost_nouns import Costs as Costs
@@ -152,7 +152,7 @@ def simulated_as(device: str) -> Hardware | None:
 
 
 def _simulated(graph: LayerGraph, device: str, hardware: Hardware) -> _Kind:
-    why = why_not_quantized(graph)
+    why = why_not_simulated(graph)
     if why is not None:
         raise BadInput(f"{device}: {why}")
     return _Kind(names=[], spans=simulate.spans(graph, hardware), origin=Origin.SIMULATED, hardware=hardware)

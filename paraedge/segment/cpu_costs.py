@@ -13,18 +13,18 @@ import numpy as np
 
 from paraedge import run
 from paraedge.build.scratch import work_folder
-from paraedge.core.device import MeasureSettings, Target
+from paraedge.core.device import Target
 from paraedge.core.errors import BadInput, ParaedgeError
 from paraedge.core.graph import LayerGraph
-from paraedge.core.median import median_ranks
-from paraedge.core.outcome import Artifact, Failure, Job, Measurement, Outcome
+from paraedge.core.outcome import Artifact, Failure, Measurement, Outcome
+from paraedge.core.profile import fixed_invoke_ms
 from paraedge.core.spans import Spans
 from paraedge.core.words import milliseconds, plural
 from paraedge.devices import registry
-from paraedge.segment.cuttable import cuttable
+from paraedge.segment.pieces import Bench, Piece, interval_ms, pieces_of
 from paraedge.simulate.span_edges import span_edges
 from paraedge.tflite import write_model
-from paraedge.tflite.cut import cut_model
+from paraedge.tflite.model_file import ModelFile
 from paraedge.tflite.read import map_file
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ PIPELINE_MS = 0.075
 """For each input of a pipeline of processes, however little they do: 10,000 to 20,000 inputs a second were seen."""
 OFF_BY = 0.09
 """How far ops measured alone and added up lay from the whole: 3 % for three models, 9 % for one of 0.15 ms."""
-SETTINGS = MeasureSettings(rounds=1, time_budget_s=0.05, warm_up_s=0.01, precision=0.02)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,30 +83,35 @@ def measured_spans(
     why = driver.why_not(graph, target)
     if why is not None:
         raise BadInput(f"{device}: {why}")
-    allowed = cuttable(graph)
-    cuts = tuple(range(1, len(graph.layers))) if allowed is None else allowed
-    with work_folder() as folder:
-        jobs = _jobs(graph, file, cuts, folder)
-        if told is not None:
-            told(f"measuring {plural(len(jobs) - 1, 'op')} on {device}, each alone")
-        with contextlib.nullcontext() if held else run.device_lock(registry.lock_name(device)):
-            outcomes = list(run.visit(driver, target, iter(jobs), SETTINGS))
-    names = [*(f"op {at} alone" for at in (0, *cuts)), graph.name]
-    found = [_good(outcome, name, device) for outcome, name in zip(outcomes, names, strict=True)]
-    return _costs(graph, (0, *cuts), found[:-1], found[-1])
-
-
-def _jobs(graph: LayerGraph, file: Path | None, cuts: Sequence[int], folder: Path) -> list[Job]:
-    """Each piece, and the whole model at the end."""
+    pieces = pieces_of(graph)
+    if told is not None:
+        told(_plan_text(pieces, device))
     source = map_file(file) if file is not None else write_model(graph)
-    pieces = {f"{segment.first}": segment.data for segment in cut_model(source, cuts, name=graph.name)}
-    jobs = []
-    for name, data in {**pieces, "whole": source}.items():
-        path = folder / f"{name}.tflite"
-        path.write_bytes(data)
-        artifact = Artifact(path=path, file_bytes=len(data), recipe="cut")
-        jobs.append(Job(spec=None, graph=None, artifact=artifact))
-    return jobs
+    with contextlib.ExitStack() as held_open:
+        folder = held_open.enter_context(work_folder())
+        if not held:
+            held_open.enter_context(run.device_lock(registry.lock_name(device)))
+        bench = held_open.enter_context(Bench(driver, target, folder))
+        whole = _good(bench.time_file(_artifact(source, file, folder)), graph.name, device)
+        outcomes = bench.time_pieces(ModelFile(memoryview(source).cast("B"), graph.name), pieces)
+    starts = [piece.first for piece in pieces]
+    found = [_good(outcome, f"op {at} alone", device) for outcome, at in zip(outcomes, starts, strict=True)]
+    return _costs(graph, starts, found, whole)
+
+
+def _plan_text(pieces: Sequence[Piece], device: str) -> str:
+    alike = len(pieces) - len({piece.kind for piece in pieces})
+    said = f"measuring {plural(len(pieces), 'op')} on {device}, each alone"
+    return f"{said}; {alike} of them are like others and not measured again" if alike else said
+
+
+def _artifact(source: bytes | memoryview, file: Path | None, folder: Path) -> Artifact:
+    """The whole model as a file."""
+    path = file
+    if path is None:
+        path = folder / "whole.tflite"
+        path.write_bytes(source)
+    return Artifact(path=path, file_bytes=len(source), recipe="direct")
 
 
 def _good(outcome: Outcome, what: str, device: str) -> Measurement:
@@ -121,10 +125,9 @@ def _costs(graph: LayerGraph, starts: Sequence[int], found: Sequence[Measurement
     layers = len(graph.layers)
     low, middle, high = np.zeros((3, layers))
     for first, one in zip(starts, found, strict=True):
-        low[first], middle[first], high[first] = _interval_ms(one)
-    whole_ms, added_ms = _interval_ms(whole)[1], float(middle.sum())
-    more = max(0.0, added_ms - whole_ms) / max(len(starts) - 1, 1)
-    fixed_ms = min(more, *(middle[first] for first in starts)) if len(starts) > 1 else 0.0
+        low[first], middle[first], high[first] = interval_ms(one)
+    whole_ms, added_ms = interval_ms(whole)[1], float(middle.sum())
+    fixed_ms = fixed_invoke_ms(added_ms, whole_ms, len(starts), float(min(middle[first] for first in starts)))
     is_start = np.isin(np.arange(layers), starts)
     fixed = fixed_ms * np.maximum(_added(is_start.astype(float)) - 1, 0)
     compute = _added(middle) - fixed
@@ -161,13 +164,6 @@ def _spans(
         on_chip_bytes=unknown,
         off_chip_bytes=unknown,
     )
-
-
-def _interval_ms(one: Measurement) -> tuple[float, float, float]:
-    """Median of the blocks with its 95 % interval; all of their range where they are too few for one."""
-    times = sorted(block.invoke_ns / 1e6 for block in one.blocks)
-    low, high = median_ranks(len(times)) or (0, len(times) - 1)
-    return times[low], float(np.median(times)), times[high]
 
 
 def _rate(time_ns: float, count_bytes: float) -> float:

@@ -1,4 +1,4 @@
-"""Where a graph can be cut: not between layers that share a state."""
+"""Where a graph can be cut: not between layers that share a state, nor behind one that only unpacks a constant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def cuttable(graph: LayerGraph) -> tuple[int, ...] | None:
     """
     made = {tensor_id for layer in graph.layers for tensor_id in layer.outputs}.union(graph.inputs)
     first: dict[int, int] = {}
-    inside: set[int] = set()
+    inside = {index + 1 for index in graph.unpacked.values()}
     for index, layer in enumerate(graph.layers):
         for tensor_id in (*layer.inputs, *layer.outputs):
             if not 0 <= tensor_id < len(graph.tensors):

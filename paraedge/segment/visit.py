@@ -26,6 +26,7 @@ from paraedge.segment.execute import run_partition, simulate_partition
 from paraedge.segment.pool import cluster_of, members
 from paraedge.segment.profile import span_latency
 from paraedge.segment.profile_cache import ProfileCache, default_cache
+from paraedge.tflite import read_graph
 
 Made = TypeVar("Made")
 
@@ -152,12 +153,15 @@ class _Model:
         alone = dataclasses.replace(self.target, device=first)
         return span_latency(self.graph, source, self.driver, alone, self.settings, cache, self.work.folder)
 
-    @property
+    @functools.cached_property
     def graph(self) -> LayerGraph:
-        """There is one where there is a job."""
-        if self.ready.graph is None:
+        """What is cut: the layers of the file, where there is one; TensorFlow's converter has an order of its own."""
+        graph, artifact = self.ready.graph, self.ready.artifact
+        if graph is None:  # there is one where there is a job
             raise ValueError(f"{self.ready.spec.label()} has no graph")
-        return self.ready.graph
+        if artifact is None or self.ready.builder != "tensorflow":
+            return graph
+        return dataclasses.replace(read_graph(artifact.path), name=graph.name)
 
 
 def tried(make: Callable[[], Made]) -> Made | Failure:

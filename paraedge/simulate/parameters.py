@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from paraedge.core.graph import BIAS_INPUT, INDEX_TYPES, Layer, LayerGraph, Tensor
 from paraedge.simulate.shapes import MIB, ceil_to, known_bytes, padded_outputs, weights_of
@@ -44,6 +44,25 @@ def _constant_bytes(tensors: Sequence[Tensor], layer: Layer) -> int:
     return total
 
 
+def earlier_users(tensors: Sequence[Tensor], layers: Iterable[tuple[int, Layer]]) -> dict[int, int]:
+    """Index of a layer -> the last one before it, among `layers`, with the very same constants; without those first.
+
+    A recurrent cell has the same weights at every step, a detector's head at every level.
+    """
+    latest: dict[tuple[str, tuple[int, ...]], int] = {}
+    found: dict[int, int] = {}
+    count = len(tensors)
+    for index, layer in layers:
+        constants = tuple(i if 0 <= i < count and tensors[i].weights is not None else -1 for i in layer.inputs)
+        key = (layer.op, constants)
+        if max(constants, default=-1) >= 0 and key in latest:
+            found[index] = latest[key]
+        latest[key] = index
+    return found
+
+
 def parameter_mib(graph: LayerGraph) -> float:
-    """MiB of a graph's parameters as the device stores them."""
-    return sum(parameter_bytes(graph.tensors, layer) for layer in graph.layers) / MIB
+    """MiB of a graph's parameters as the device stores them, shared ones once."""
+    later = earlier_users(graph.tensors, enumerate(graph.layers))
+    own = (layer for index, layer in enumerate(graph.layers) if index not in later)
+    return sum(parameter_bytes(graph.tensors, layer) for layer in own) / MIB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from paraedge.core.cut import edges
@@ -10,7 +10,7 @@ from paraedge.core.graph import EDGETPU_OP, Layer, LayerGraph, Tensor
 from paraedge.core.outcome import Placement
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.mappable import check_mappable
-from paraedge.simulate.parameters import parameter_bytes
+from paraedge.simulate.parameters import earlier_users, parameter_bytes
 from paraedge.simulate.shapes import known_bytes
 from paraedge.simulate.traffic import instruction_bytes
 
@@ -20,7 +20,8 @@ class Subgraph:
     """The run of layers on the device: the placement, what crosses its edge, and its instructions' bytes.
 
     cached, streamed: layers with parameters, divided. inputs, outputs: tensor ids that enter and leave. layer_bytes:
-    padded parameter bytes by layer index. instruction_bytes is None for a compiled op, whose inside is not read.
+    padded parameter bytes by layer index; stored_bytes: without those of layers that share an earlier one's.
+    instruction_bytes is None for a compiled op, whose inside is not read.
     """
 
     placement: Placement
@@ -29,13 +30,15 @@ class Subgraph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     layer_bytes: Mapping[int, int]
+    stored_bytes: Mapping[int, int]
     instruction_bytes: int | None
 
 
 def place(graph: LayerGraph, hardware: Hardware) -> Subgraph:
     """Estimate what the compiler would do: one partition of mappable ops, whole layers cached in topological order.
 
-    A layer larger than what is left of the cache is streamed; a later, smaller one may still fit.
+    A layer larger than what is left of the cache is streamed; a later, smaller one may still fit. Layers that share
+    their parameters are cached or streamed together, and stored once.
     """
     reasons = check_mappable(graph)
     compiled = compiled_op(graph.layers, reasons)
@@ -47,15 +50,17 @@ def place(graph: LayerGraph, hardware: Hardware) -> Subgraph:
     layer_bytes = {} if compiled is not None else _layer_bytes(graph.tensors, run, chosen)
     input_bytes = sum(known_bytes(graph.tensors[i]) for i in inputs)
     room = cache_bytes(code_bytes, input_bytes, hardware) if code_bytes is not None else 0.0
-    on_chip, off_chip = greedy(layer_bytes, room)
+    owners = _owners(graph.tensors, run, chosen)
+    stored_bytes = {index: size for index, size in layer_bytes.items() if owners[index] == index}
+    on_chip, off_chip = _together(layer_bytes, owners, greedy(stored_bytes, room)[0])
     placement = Placement(
         source="estimated",
         on_device=chosen,
         on_cpu=outside,
         on_chip=on_chip,
         off_chip=off_chip,
-        on_chip_bytes=sum(layer_bytes[i] for i in on_chip),
-        off_chip_bytes=sum(layer_bytes[i] for i in off_chip),
+        on_chip_bytes=sum(stored_bytes.get(i, 0) for i in on_chip),
+        off_chip_bytes=sum(stored_bytes.get(i, 0) for i in off_chip),
         reasons=reasons,
     )
     return Subgraph(
@@ -65,6 +70,7 @@ def place(graph: LayerGraph, hardware: Hardware) -> Subgraph:
         inputs=inputs,
         outputs=outputs,
         layer_bytes=layer_bytes,
+        stored_bytes=stored_bytes,
         instruction_bytes=code_bytes,
     )
 
@@ -127,6 +133,23 @@ def cache_bytes(code_bytes: int, input_bytes: int, hardware: Hardware) -> float:
 def _layer_bytes(tensors: Sequence[Tensor], run: Sequence[Layer], indices: Sequence[int]) -> dict[int, int]:
     sizes = ((index, parameter_bytes(tensors, layer)) for index, layer in zip(indices, run, strict=True))
     return {index: size for index, size in sizes if size > 0}
+
+
+def _owners(tensors: Sequence[Tensor], run: Sequence[Layer], indices: Sequence[int]) -> dict[int, int]:
+    """Index of each layer -> that of the first one with the very same constants, perhaps itself."""
+    earlier = earlier_users(tensors, zip(indices, run, strict=True))
+    owners: dict[int, int] = {}
+    for index in indices:
+        owners[index] = owners[earlier[index]] if index in earlier else index
+    return owners
+
+
+def _together(
+    layers: Iterable[int], owners: Mapping[int, int], cached: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Layers whose owner is cached, and all others."""
+    kept = frozenset(cached)
+    return tuple(i for i in layers if owners[i] in kept), tuple(i for i in layers if owners[i] not in kept)
 
 
 def compiled_op(layers: Sequence[Layer], reasons: Mapping[int, str]) -> int | None:

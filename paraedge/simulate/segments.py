@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from paraedge.core.graph import LayerGraph
 from paraedge.simulate.constants import Hardware
-from paraedge.simulate.parameters import parameter_bytes
+from paraedge.simulate.parameters import earlier_users, parameter_bytes
 from paraedge.simulate.placement import cache_bytes
 from paraedge.simulate.shapes import known_bytes
 from paraedge.simulate.traffic import layer_instruction_bytes
@@ -36,9 +36,11 @@ def fewest_segments(graph: LayerGraph, hardware: Hardware) -> Segments:
         for candidate in range(reached, before, -1):  # an earlier cut can pay off: its input may be smaller
             if packer.bound(candidate) <= best:
                 break
-            stop = packer.farthest(candidate)
+            stop, is_crowded = packer.farthest(candidate)
             if stop > best:
                 best, start = stop, candidate
+            if not is_crowded:
+                break
         if best == reached:
             break
         starts.append(start)
@@ -54,7 +56,9 @@ class _Packer:
         self._hardware = hardware
         self._parameters = [parameter_bytes(graph.tensors, layer) for layer in graph.layers]
         self._code = [layer_instruction_bytes(graph.tensors, layer, hardware) for layer in graph.layers]
-        sizes = (size + code if size else 0.0 for size, code in zip(self._parameters, self._code, strict=True))
+        self._earlier = earlier_users(graph.tensors, enumerate(graph.layers))
+        stored = [0 if index in self._earlier else size for index, size in enumerate(self._parameters)]
+        sizes = (size + code if size else 0.0 for size, code in zip(stored, self._code, strict=True))
         self._sums = list(itertools.accumulate(sizes, initial=0.0))
 
     def bound(self, start: int) -> int:
@@ -62,8 +66,11 @@ class _Packer:
         room = self._hardware.wide_memory_bytes + 1  # instructions are rounded to a byte
         return bisect.bisect(self._sums, self._sums[start] + room) - 1
 
-    def farthest(self, start: int) -> int:
-        """Where the longest segment from `start` ends that keeps its parameters on chip; `start` if none does."""
+    def farthest(self, start: int) -> tuple[int, bool]:
+        """Where the longest segment from `start` ends that keeps its parameters on chip; `start` if none does.
+
+        With whether its input takes some of their room there; where it doesn't, no earlier start reaches farther.
+        """
         tensors = self._graph.tensors
         parameters = code = 0.0
         input_bytes = 0
@@ -75,8 +82,9 @@ class _Packer:
                     known.add(tensor_id)
                     input_bytes += known_bytes(tensors[tensor_id])
             known.update(layer.outputs)
-            parameters += self._parameters[index]
+            if self._earlier.get(index, -1) < start:  # else they are there already
+                parameters += self._parameters[index]
             code += self._code[index]
             if parameters > cache_bytes(round(code), input_bytes, self._hardware):
-                return index
-        return len(self._graph.layers)
+                return index, input_bytes > self._hardware.input_room_bytes
+        return len(self._graph.layers), False

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
 from paraedge.simulate.shapes import known_bytes
 from paraedge.simulate.traffic import output_blocks
 
 if TYPE_CHECKING:
     from paraedge.core.spans import Times
+
+MOST_LAYERS = 2500
+"""Of a graph whose spans are all looked at: three million of them, some ten seconds and 2 GB."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,12 +55,19 @@ class _Sums:
 
 
 def span_edges(graph: LayerGraph) -> SpanEdges:
-    """What crosses the edges of every span. A tensor counts once, however often it is used."""
+    """What crosses the edges of every span. A tensor counts once, however often it is used.
+
+    Raises BadInput for a graph of more than MOST_LAYERS layers.
+    """
     layers = len(graph.layers)
+    if layers > MOST_LAYERS:
+        raise BadInput(f"{graph.name} has {layers} ops; cuts can be looked for among {MOST_LAYERS} at most")
     entering, handed, leaving, blocks, returned, returned_blocks = (_Sums(layers) for _ in range(6))
     makers, users = _makers_and_users(graph)
     final = set(graph.outputs)
     for tensor_id, tensor in enumerate(graph.tensors):
+        if tensor_id in graph.unpacked:
+            continue
         made_by, used_by, size = makers[tensor_id], users[tensor_id], float(known_bytes(tensor))
         if tensor.weights is None:
             for first, user, is_made in _entrances(made_by, used_by):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from paraedge.core.spans import Spans
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.counts import COSTS, TERMS
 from paraedge.simulate.mappable import check_mappable
-from paraedge.simulate.parameters import parameter_bytes
+from paraedge.simulate.parameters import earlier_users, parameter_bytes
 from paraedge.simulate.shapes import LARGEST_BYTES, MIB
 from paraedge.simulate.span_edges import SpanEdges, span_edges
 from paraedge.simulate.span_intervals import spreads
@@ -110,7 +110,8 @@ def _counts(
             sizes[index] = parameter_bytes(graph.tensors, layer)
             fetches[index] = weight_fetches(graph.tensors, layer, hardware) if sizes[index] else 0
     code_bytes = np.rint(in_turn(code))
-    cache = _fill(sizes, fetches, _rooms(code_bytes, edges.input_bytes, hardware))
+    mapped = ((index, layer) for index, layer in enumerate(graph.layers) if index not in unmapped)
+    cache = _fill(sizes, fetches, earlier_users(graph.tensors, mapped), _rooms(code_bytes, edges.input_bytes, hardware))
     return {
         **{kind: within(amounts) for kind, amounts in work.items()},
         "input_bytes": edges.input_bytes,
@@ -130,13 +131,28 @@ def _rooms(code_bytes: Times, input_bytes: Times, hardware: Hardware) -> Times:
     return rooms
 
 
-def _fill(sizes: npt.NDArray[np.float64], fetches: npt.NDArray[np.float64], rooms: Times) -> _Cache:
-    """`placement.greedy` in every span: layer by layer, all spans that hold it at once. Uses up `rooms`."""
-    off_chip, streamed = np.zeros_like(rooms), np.zeros_like(rooms)
-    for index in np.flatnonzero(sizes):
-        holding = np.s_[: index + 1, index + 1 :]
-        fits = sizes[index] <= rooms[holding]
-        rooms[holding] -= sizes[index] * fits
-        off_chip[holding] += sizes[index] * ~fits
-        streamed[holding] += sizes[index] * fetches[index] * ~fits
-    return _Cache(on_chip_bytes=within(sizes) - off_chip, off_chip_bytes=off_chip, streamed_bytes=streamed)
+def _fill(
+    sizes: npt.NDArray[np.float64], fetches: npt.NDArray[np.float64], earlier: Mapping[int, int], rooms: Times
+) -> _Cache:
+    """`placement.greedy` in every span: layer by layer, all spans that hold it at once. Uses up `rooms`.
+
+    A layer that shares its parameters with an `earlier` one has its fate in the spans that hold both.
+    """
+    stored, off_chip, streamed = within(sizes), np.zeros_like(rooms), np.zeros_like(rooms)
+    fates: dict[int, npt.NDArray[np.bool_]] = {}
+    shared = set(earlier.values())
+    for index in map(int, np.flatnonzero(sizes)):
+        before, fetched = earlier.get(index, -1), sizes[index] * fetches[index]
+        first, again = np.s_[before + 1 : index + 1, index + 1 :], np.s_[: before + 1, index + 1 :]
+        spills = sizes[index] > rooms[first]
+        rooms[first] -= sizes[index] * ~spills
+        off_chip[first] += sizes[index] * spills
+        streamed[first] += fetched * spills
+        fate = fates.pop(before, None)
+        if fate is not None:
+            stored[again] -= sizes[index]
+            streamed[again] += fetched * fate[again]
+        if index in shared:
+            fates[index] = np.zeros(rooms.shape, dtype=bool) if fate is None else fate
+            fates[index][first] = spills
+    return _Cache(on_chip_bytes=stored - off_chip, off_chip_bytes=off_chip, streamed_bytes=streamed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
 
+from paraedge.core.cut import complete
 from paraedge.core.errors import BadInput, short
 from paraedge.core.graph import Layer, LayerGraph
 from paraedge.core.words import plural
@@ -44,22 +45,28 @@ def cut_model(source: bytes | memoryview, cuts: Sequence[int], *, name: str = "t
     A segment's inputs are the tensors that it reads and that an earlier one makes or the model takes; its outputs those
     that it makes and that a later one reads or the model gives. So one tensor may enter several segments, and pass over
     some. An output of the model that no layer makes (an input handed through, a constant) comes from the last segment
-    that reads it, else from the last of all. An input that nothing reads enters no segment.
+    that reads it, else from the last of all. An input that nothing reads enters no segment. A DEQUANTIZE of a constant
+    is in every segment that reads what it makes.
 
     Kept: weights, quantization, sparsity, state, custom options, versions, names, the subgraphs that a segment calls.
     Dropped: signatures, subgraphs that are not called, metadata other than `part.KEPT_METADATA`. Raises BadInput for
     cuts that are not in the model or that part ops which share a state, BadModelFile for bytes that are no model.
     """
-    file = ModelFile(memoryview(source).cast("B"), name)
+    return list(segments(ModelFile(memoryview(source).cast("B"), name), cuts))
+
+
+def segments(file: ModelFile, cuts: Sequence[int], *, only: Container[int] | None = None) -> Iterator[Segment]:
+    """The segments of `cut_model`, each made when it is asked for; only: those that begin with one of these layers."""
     graph = file.graph(0)
-    check_cuts(cuts, len(graph.layers), name)
+    check_cuts(cuts, len(graph.layers), file.name)
     spans = tuple(pairwise((0, *cuts, len(graph.layers))))
     _check_state(file, cuts)
-    segments = []
+    _check_unpacking(file, cuts)
     for (first, end), inputs, outputs in _crossing(graph, spans):
-        data = write_part(file, Piece(subgraph=0, operators=range(first, end), inputs=inputs, outputs=outputs))
-        segments.append(Segment(first=first, end=end, inputs=inputs, outputs=outputs, data=data))
-    return segments
+        if only is None or first in only:
+            operators = complete(graph, range(first, end))
+            data = write_part(file, Piece(subgraph=0, operators=operators, inputs=inputs, outputs=outputs))
+            yield Segment(first=first, end=end, inputs=inputs, outputs=outputs, data=data)
 
 
 def check_cuts(cuts: Sequence[int], layers: int, name: str) -> None:
@@ -81,7 +88,9 @@ def check_cuts(cuts: Sequence[int], layers: int, name: str) -> None:
 def _crossing(graph: LayerGraph, spans: Sequence[Span]) -> Iterator[tuple[Span, tuple[int, ...], tuple[int, ...]]]:
     """Each span with the ids of the tensors that enter and that leave it. State and constants don't enter."""
     maker = {i: -1 for i in graph.inputs if graph.tensors[i].weights is None}
-    maker.update((i, index) for index, layer in enumerate(graph.layers) for i in layer.outputs)
+    maker.update(
+        (i, index) for index, layer in enumerate(graph.layers) for i in layer.outputs if i not in graph.unpacked
+    )
     last_read = {i: index for index, layer in enumerate(graph.layers) for i in layer.inputs}
     given = set(graph.outputs)
     unmade = [i for i in graph.outputs if maker.get(i, -1) < 0]
@@ -90,7 +99,7 @@ def _crossing(graph: LayerGraph, spans: Sequence[Span]) -> Iterator[tuple[Span, 
         layers = graph.layers[first:end]
         handed = [i for i in unmade if (first <= last_read[i] < end if i in last_read else number == last)]
         read = [i for layer in layers for i in layer.inputs] + handed
-        made = [i for layer in layers for i in layer.outputs]
+        made = [i for layer in layers for i in layer.outputs if i not in graph.unpacked]
         entering = [i for i in read if maker.get(i, first) < first]
         leaving = [i for i in made if i in given or last_read.get(i, -1) >= end] + handed
         yield (first, end), _ordered(entering, graph.inputs), _ordered(leaving, graph.outputs)
@@ -117,6 +126,16 @@ def _check_state(file: ModelFile, cuts: Sequence[int]) -> None:
         between = [cut for cut in cuts if first < cut <= last]
         if between:
             raise BadInput(f"{file.name} can't be cut at op {between[0]}: ops {first} and {last} share {state}")
+
+
+def _check_unpacking(file: ModelFile, cuts: Sequence[int]) -> None:
+    """Raise BadInput for a cut behind an op that belongs to those that read what it makes."""
+    behind = {index + 1 for index in file.graph(0).unpacked.values()}.intersection(cuts)
+    if behind:
+        at = min(behind)
+        raise BadInput(
+            f"{file.name} can't be cut at op {at}: op {at - 1} only makes a constant float32, for the ops that read it"
+        )
 
 
 def _uses_resources(file: ModelFile, layer: Layer) -> bool:

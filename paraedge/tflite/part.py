@@ -35,7 +35,7 @@ class Piece:
     """Some operators of a subgraph, and the tensors, by number in that subgraph, that they are to have."""
 
     subgraph: int
-    operators: range
+    operators: Sequence[int]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 

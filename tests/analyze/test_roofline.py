@@ -208,3 +208,27 @@ def test_a_looped_batch_needs_no_more_cache_than_one_example(run, make_runs) -> 
     assert one["intensity"] == pytest.approx(eight["intensity"])
     native = cpu_points(run, make_runs, **given, activation_bytes=80 * KIB, batch=8).iloc[0]
     assert native["level"] == "L2"
+
+
+def test_float16_lies_under_the_roof_of_float32_and_moves_its_unpacked_weights(run, make_runs) -> None:
+    stored = 20 * KIB  # in the first-level cache as stored, beyond it as float32
+    point = cpu_points(run, make_runs, precision="float16", weight_bytes=stored, activation_bytes=0, macs=1e9).iloc[0]
+    assert point["level"] == "L2"
+    assert point["level_bytes"] == 2 * stored
+    assert point["attainable"] == 40.0
+
+
+@pytest.mark.parametrize("roofs", [CPU_ROOFS, [roof("compute", "int8", 20.0), *CPU_ROOFS[1:]]])
+def test_dynamic_range_lies_under_the_higher_of_int8_and_float32(run, make_runs, roofs: list[Roof]) -> None:
+    made = roofline(make_runs(run(precision="dynamic_range", weight_bytes=1000, macs=1e9)), {CPU: roofs})
+    assert made.points.iloc[0]["attainable"] == max(roofs[0].value, 40.0)
+    assert made.points.iloc[0]["level_bytes"] == 1100
+    assert made.notes == ()
+
+
+def test_a_precisions_own_roof_comes_first_and_a_missing_one_is_told(run, make_runs) -> None:
+    rows = make_runs(run(precision="float16", macs=1e9))
+    own = [roof("compute", "float16", 75.0), *CPU_ROOFS]
+    assert roofline(rows, {CPU: own}).points.iloc[0]["attainable"] == 75.0
+    without = [one for one in CPU_ROOFS if one.level != "float32"]
+    assert any("no compute roof of float16" in note for note in roofline(rows, {CPU: without}).notes)

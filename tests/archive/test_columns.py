@@ -20,7 +20,7 @@ def tables_in(text: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["POINT", "PARAMETERS", "RESULT", "SAMPLES", "STAGES"])
+@pytest.mark.parametrize("name", ["POINT", "PARAMETERS", "RESULT", "SAMPLES", "STAGES", "OPS"])
 def test_docs_have_the_table(name: str) -> None:
     expected = columns.markdown_table(getattr(columns, name))
     assert tables_in(DOCS.read_text())[name] == expected, f"put this into {DOCS.name}:\n{expected}"

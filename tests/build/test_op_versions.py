@@ -46,8 +46,11 @@ def test_between_taken_and_known_nothing_is_certain() -> None:
     assert all(version <= KNOWN[op] for op, version in TAKEN.items())
 
 
-def test_what_we_write_is_not_refused() -> None:
+def test_what_we_write_is_not_refused_but_for_an_op_of_vision_transformers() -> None:
+    assert LOWEST_VERSION.keys() - KNOWN.keys() == {"GELU"}
     for op, versions in LOWEST_VERSION.items():
+        if op not in KNOWN:
+            continue
         assert max(versions.values()) <= KNOWN[op], op
         assert versions["int8"] <= TAKEN.get(op, versions["int8"]), op
 

@@ -220,7 +220,7 @@ def test_hosts_are_told_apart(table: Make, base: Hardware) -> None:
         (OWN.replace("4,1024", "4,1024.5"), ("csv:3", "node", "whole")),
         (OWN.replace("4,1024", "4,99999999"), ("csv:3", "node", "1048576")),
         (OWN.replace("4,1024", "4,"), ("csv:3", "node")),
-        (OWN.replace("fc,4,1024", "rnn,4,1024"), ("csv:3", "family", "'rnn'", "conv_stack")),
+        (OWN.replace("fc,4,1024", "tree,4,1024"), ("csv:3", "family", "'tree'", "conv_stack")),
         (OWN.replace("fc,4,1024", "conv_stack,4,1024"), ("csv:3", "node", "conv_stack", "filter")),
         (OWN.replace("fc,4,1024", "conv_stack,4,"), ("csv:3", "filter")),
         (OWN.replace("fc,4,1024", "fc,4"), ("csv:3", "3 cells", "4")),

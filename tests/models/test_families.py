@@ -174,11 +174,11 @@ def test_impossible_parameters_are_refused(make: type[Params], message: str) -> 
 def test_impossible_specs_are_refused() -> None:
     good = ModelSpec(family="matmul", params=MatmulParams(n=4))
     for change, message in [
-        ({"family": "rnn"}, "unknown family 'rnn': one of fc, cnn, conv_stack, matmul"),
+        ({"family": "gan"}, "unknown family 'gan': one of fc, cnn, conv_stack, matmul"),
         ({"family": "fc"}, "fc takes FcParams, not MatmulParams"),
         ({"batch": 0}, "batch = .*must be a whole number from 1"),
         ({"batch": True}, "batch = .*must be a whole number from 1"),
-        ({"precision": "int4"}, "precision = 'int4': must be 'int8' or"),
+        ({"precision": "int4"}, "precision = 'int4': must be one of 'int8', 'float32', 'float16', 'dynamic_range'"),
         ({"seed": -1}, "seed = -1: must be"),
     ]:
         with pytest.raises(BadInput, match=message):

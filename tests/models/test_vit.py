@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert.interpreter import OpResolverType
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lite_run import BUILTIN, XNNPACK, Floats, Ran, assert_well_formed, preserving
 from scipy.special import erf
+from transformer_reference import attention, dense, norm, softmax
 
 from paraedge import simulate
 from paraedge.core.errors import BadInput, TooLarge
 from paraedge.core.graph import LayerGraph
 from paraedge.core.spec import ModelSpec, Precision
 from paraedge.models import ZooParams, build_graph
-from paraedge.models.versions import LOWEST_VERSION
 from paraedge.tflite import parse_graph, write_model
 
 BASE, LARGE, HUGE = "vit_base", "vit_large", "vit_huge"
@@ -31,10 +30,6 @@ SMALL = [
     ZooParams(model=LARGE, width=7, image=32, output=10),
     ZooParams(model=HUGE, width=13, image=28, output=10),
 ]
-
-XNNPACK, BUILTIN = OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-
-Floats = npt.NDArray[np.floating[Any]]
 
 
 def graph(params: ZooParams, precision: Precision = "int8", batch: int = 1) -> LayerGraph:
@@ -99,21 +94,11 @@ def test_every_graph_is_well_formed(params: ZooParams, precision: Precision, bat
     made = graph(params, precision, batch)
     assert made.tensors[0].shape == (batch, params.side, params.side, 3)
     assert made.tensors[made.outputs[0]].shape == (batch, params.output)
-    known = {*made.inputs, *(i for i, tensor in enumerate(made.tensors) if tensor.weights is not None)}
+    assert_well_formed(made, precision)
     found: Counter[str] = Counter()
-    for layer, macs in zip(made.layers, made.macs_by_layer, strict=True):  # topological: every input was made before
-        assert known.issuperset(layer.inputs)
-        known.update(layer.outputs)
-        keeps = layer.options.get("keep_num_dims")
-        assert layer.version == (5 if keeps else LOWEST_VERSION[layer.op][precision])
-        assert macs is not None
-        found[layer.op] += macs
-    assert known == set(range(len(made.tensors)))
+    for layer, macs in zip(made.layers, made.macs_by_layer, strict=True):
+        found[layer.op] += macs or 0
     assert +found == macs_of_ops(params, batch)
-    assert len({tensor.name for tensor in made.tensors}) == len(made.tensors)
-    assert all(len(tensor.shape) <= 4 and all(tensor.shape) for tensor in made.tensors)
-    streams = [t.weights.stream for t in made.tensors if hasattr(t.weights, "stream")]
-    assert len(set(streams)) == len(streams)
 
 
 def test_ops_are_those_of_the_paper() -> None:
@@ -130,58 +115,6 @@ def test_ops_are_those_of_the_paper() -> None:
 # --- values ---
 
 
-class Ran:
-    """A graph run in LiteRT on a seeded input: every tensor, int8 ones as the numbers that they stand for."""
-
-    def __init__(self, made: LayerGraph, kernels: OpResolverType | None = None) -> None:
-        """`kernels`: as they are used, which keep few tensors; None: builtin ones that keep all."""
-        self.made = made
-        self._interpreter = Interpreter(
-            model_content=bytes(write_model(made)),
-            experimental_preserve_all_tensors=kernels is None,
-            experimental_op_resolver_type=kernels or BUILTIN,
-        )
-        self._interpreter.allocate_tensors()
-        codes = np.random.default_rng(0).integers(-128, 128, made.tensors[0].shape, np.int8)
-        self.image = (codes / 74).astype(np.float32)
-        self._interpreter.set_tensor(0, codes if made.tensors[0].dtype == "int8" else self.image)
-        self._interpreter.invoke()
-
-    def codes(self, tensor_id: int) -> npt.NDArray[Any]:
-        values: npt.NDArray[Any] = self._interpreter.get_tensor(tensor_id)
-        return values
-
-    def values(self, tensor_id: int) -> Floats:
-        codes, quantization = self.codes(tensor_id), self.made.tensors[tensor_id].quantization
-        if quantization is None:
-            return codes
-        shape = [1] * codes.ndim
-        shape[quantization.axis or 0] = len(quantization.scales)
-        return (codes.astype(float) - quantization.zero_points[0]) * np.reshape(
-            quantization.scales, shape if codes.ndim else ()
-        )
-
-    def constants(self) -> Iterator[Floats]:
-        """Parameters in the order in which the layers take them."""
-        for tensor_id in self.made.parameter_tensors:
-            yield self.values(tensor_id)
-
-
-def norm(x: Floats, rest: Iterator[Floats]) -> Floats:
-    normal = (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True)
-    return normal * next(rest) + next(rest)
-
-
-def dense(x: Floats, rest: Iterator[Floats]) -> Floats:
-    return x @ next(rest).T + next(rest)
-
-
-def softmax(x: Floats) -> Floats:
-    powers = np.exp(x - x.max(-1, keepdims=True))
-    shares: Floats = powers / powers.sum(-1, keepdims=True)
-    return shares
-
-
 def vision_transformer(image: Floats, params: ZooParams, rest: Iterator[Floats]) -> Floats:
     """Logits: equations 1 to 4 of arXiv 2010.11929, with q, k and v of equation 5 scaled by 1 / sqrt(D_h) already."""
     blocks, _, head, patch = SHAPES[params.model]
@@ -191,19 +124,11 @@ def vision_transformer(image: Floats, params: ZooParams, rest: Iterator[Floats])
     x = patches.reshape(batch, side * side, -1) @ filters.reshape(len(filters), -1).T + bias
     x = np.concatenate([np.broadcast_to(next(rest), (batch, 1, x.shape[-1])), x], axis=1) + next(rest)
     for _ in range(blocks):
-        packed = dense(norm(x, rest), rest)
-        q, k, v = (
-            np.stack(np.split(part, part.shape[-1] // head, axis=-1), axis=1) for part in np.split(packed, 3, axis=-1)
-        )
-        seen = softmax(q @ k.transpose(0, 1, 3, 2)) @ v
-        x = x + dense(np.concatenate(list(seen.transpose(1, 0, 2, 3)), axis=-1), rest)
+        x = x + attention(norm(x, rest), head, rest)
         hidden = dense(norm(x, rest), rest)
         gelu = hidden * (1 + erf(hidden / np.sqrt(2))) / 2
         x = x + dense(gelu, rest)
     return dense(norm(x, rest)[:, 0], rest)
-
-
-preserving = pytest.mark.filterwarnings("ignore:Warning. Enabling .experimental_preserve_all_tensors.:UserWarning")
 
 
 def label(params: ZooParams) -> str:

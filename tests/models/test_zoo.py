@@ -29,7 +29,11 @@ PUBLISHED = {
 }
 """TF-Slim's own files; the embedding extractor ends before the classifier, three ops earlier."""
 
-ALL = [*PUBLISHED.values(), ZooParams(model=INCEPTION)]
+WHOLLY_MAPPED = (
+    INCEPTION, "efficientnet_lite0", "squeezenet_1_0", "alexnet", "vgg16", "vgg19", "resnet50_v1", "resnet50_v2",
+    "resnet152_v2", "densenet121", "block_cnn_3_1", "block_cnn_2_2",
+)  # fmt: skip
+ALL = [*PUBLISHED.values(), *(ZooParams(model=model) for model in WHOLLY_MAPPED)]
 
 
 def label(params: ZooParams) -> str:
@@ -219,7 +223,7 @@ def test_small_images_and_widths_are_what_they_say() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"model": "resnet"}, "model = 'resnet': must be one of 'mobilenet_v1', 'mobilenet_v2', 'inception_v3'"),
+        ({"model": "resnet"}, "model = 'resnet': must be one of 'mobilenet_v1', 'mobilenet_v2', 'effi"),
         ({"width": 0}, "width = 0: must be a whole number from 1 to 1000"),
         ({"width": 0.5}, "width = 0.5: must be"),
         ({"image": 2**21}, "image = 2097152: must be"),

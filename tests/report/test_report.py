@@ -13,7 +13,6 @@ import pytest
 
 from paraedge.core.errors import BadInput
 from paraedge.report import style, write_report
-from paraedge.report.canvas import in_the_dark
 from paraedge.report.data import gather
 from paraedge.report.findings import headlines
 from paraedge.report.sections import sections
@@ -185,12 +184,6 @@ def test_the_same_campaign_gives_the_same_files(
     names = [sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) for folder in folders]
     assert names[0] == names[1]
     assert all((folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names[0])
-
-
-def test_dark_exchanges_colours_and_nothing_else() -> None:
-    assert in_the_dark(f"<a fill='{style.INK}'/>") == f"<a fill='{style.DARK[style.INK]}'/>"
-    assert in_the_dark("#123456 #abc plain") == "#123456 #abc plain"
-    assert len(set(style.DARK.values())) == len(style.DARK)
 
 
 @pytest.mark.parametrize(

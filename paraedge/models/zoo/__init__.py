@@ -29,9 +29,9 @@ from paraedge.models.zoo import (
     vit,
 )
 from paraedge.models.zoo.as_uint8 import as_uint8
-from paraedge.models.zoo.model import Model
+from paraedge.models.zoo.model import Model, Published
 
-__all__ = ["ZooParams", "as_uint8", "build_zoo"]
+__all__ = ["ZooParams", "as_uint8", "build_zoo", "published_sizes"]
 
 MOST_WIDTH = 1000
 
@@ -58,8 +58,8 @@ MODELS: Mapping[str, Model] = {
 class ZooParams(Params):
     """`model`: which network. `width`: filters, or heads of a transformer, in percent of the paper's.
 
-    `image`: side of the input, the published one by default (224, InceptionV3 299). `output`: classes, the published
-    ones by default (1001, transformers 1000), which it then holds.
+    `image`: side of the input, the published one by default. `output`: classes, the published ones by default, which it
+    then holds.
     """
 
     model: str = choice(default="mobilenet_v1", among=tuple(MODELS))
@@ -89,9 +89,32 @@ class ZooParams(Params):
         """Units of the last layer."""
         return self.output or MODELS[self.model].classes
 
+    @property
+    def published(self) -> Published | None:
+        """What was published of the very network; None for another width, image or classes."""
+        model = MODELS[self.model]
+        is_published = (self.width, self.side, self.classes) == (100, model.image, model.classes)
+        return model.published if is_published else None
+
 
 def build_zoo(spec: ModelSpec, params: ZooParams) -> LayerGraph:
     """[batch, image, image, 3] -> [batch, output] probabilities, or what else the network gives."""
     network, model = TransformerNetwork(spec), MODELS[params.model]
     result = model.build(network, network.input(model.input(spec.batch, params.side)), params.width, params.classes)
     return network.graph(*([result] if isinstance(result, Value) else result))
+
+
+def published_sizes(spec: ModelSpec, graph: LayerGraph) -> dict[str, int | None]:
+    """Columns that hold the sizes of a network of the zoo against the published ones; {} for other families.
+
+    unfolded_parameters: the graph's, and the values of batch normalisation that were folded into them.
+    published_macs: of one image, so None for a batch.
+    """
+    if not isinstance(spec.params, ZooParams):
+        return {}
+    published = spec.params.published
+    return {
+        "unfolded_parameters": None if published is None else graph.parameters + published.folded,
+        "published_parameters": None if published is None else published.parameters,
+        "published_macs": None if published is None or spec.batch > 1 else published.macs,
+    }

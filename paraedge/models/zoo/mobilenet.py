@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paraedge.models.network import Network, Value
-from paraedge.models.zoo.model import Model
+from paraedge.models.zoo.model import Model, Published
 
 V1_BLOCKS = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
@@ -47,7 +47,7 @@ def build_mobilenet_v2(network: Network, x: Value, width: int, output: int) -> V
     x = network.convolution(x, _v2_filters(32, width), 3, stride=2, activation="RELU6")
     for expansion, filters, blocks, first_stride in V2_STAGES:
         for index in range(blocks):
-            x = _inverted_residual(network, x, expansion, _v2_filters(filters, width), 1 if index else first_stride)
+            x = inverted_residual(network, x, expansion, _v2_filters(filters, width), 1 if index else first_stride)
     x = network.convolution(x, max(V2_LAST_FILTERS, _v2_filters(V2_LAST_FILTERS, width)), 1, activation="RELU6")
     return classifier(network, x, output, stride=1)
 
@@ -59,10 +59,11 @@ def classifier(network: Network, x: Value, output: int, stride: int) -> Value:
     return network.softmax(network.reshape(x, (x.shape[0], output)))
 
 
-def _inverted_residual(network: Network, x: Value, expansion: int, filters: int, stride: int) -> Value:
+def inverted_residual(network: Network, x: Value, expansion: int, filters: int, stride: int, kernel: int = 3) -> Value:
+    """Expansion, depthwise convolution and projection, around which the input goes where its shape allows."""
     depth = x.shape[3]
     y = network.convolution(x, expansion * depth, 1, activation="RELU6") if expansion > 1 else x
-    y = network.depthwise(y, 3, stride=stride, activation="RELU6")
+    y = network.depthwise(y, kernel, stride=stride, activation="RELU6")
     y = network.convolution(y, filters, 1, activation="NONE")
     return network.add(y, x) if stride == 1 and filters == depth else y
 
@@ -78,7 +79,14 @@ def _v2_filters(filters: int, width: int) -> int:
     return rounded + V2_DIVISOR if 1000 * rounded < 9 * wanted else rounded
 
 
+V1_SOURCE = "parameters: Keras Applications, 4,253,864, and 1,025 of one class more; MACs: arXiv 1704.04861"
+V2_SOURCE = "parameters: Keras Applications, 3,538,984, and 1,281 of one class more; MACs: torchvision's table"
+
 MODELS: Mapping[str, Model] = {
-    "mobilenet_v1": Model(build_mobilenet_v1, 224),
-    "mobilenet_v2": Model(build_mobilenet_v2, 224),
+    "mobilenet_v1": Model(
+        build_mobilenet_v1, 224, published=Published(4_253_864 + 1_025, 32_832, 569_000_000, V1_SOURCE)
+    ),
+    "mobilenet_v2": Model(
+        build_mobilenet_v2, 224, published=Published(3_538_984 + 1_281, 51_168, 301_000_000, V2_SOURCE)
+    ),
 }

@@ -16,7 +16,8 @@ class Published(NamedTuple):
     """Size of a network at its published image, width and classes, with the source.
 
     parameters: as published. folded: of these, values of batch normalisation that are not stored, being folded into
-    weights and biases, so that ours are `parameters` less `folded`. macs: None where none were published.
+    weights and biases, so that ours are `parameters` less `folded`; less the biases that convolutions without either
+    have in our files as in converted ones. macs: None where none were published.
     """
 
     parameters: int

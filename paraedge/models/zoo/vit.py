@@ -12,7 +12,7 @@ from typing import NamedTuple
 from paraedge.models.network import Value
 from paraedge.models.transformer import TransformerNetwork
 from paraedge.models.zoo.mobilenet import LOGITS_VARIANCE
-from paraedge.models.zoo.model import Model
+from paraedge.models.zoo.model import Model, Published
 
 MLP_RATIO = 4
 """Units of an MLP in parts of a token's depth."""
@@ -58,8 +58,16 @@ def _build(network: TransformerNetwork, x: Value, shape: Shape, width: int, outp
     return network.softmax(network.head(network.layer_norm(x), output, variance=LOGITS_VARIANCE))
 
 
+SOURCE = "torchvision's table"
+
 MODELS: Mapping[str, Model] = {
-    "vit_base": Model(build_vit_base, 224, 1000, patch=BASE.patch),
-    "vit_large": Model(build_vit_large, 224, 1000, patch=LARGE.patch),
-    "vit_huge": Model(build_vit_huge, 224, 1000, patch=HUGE.patch),
+    "vit_base": Model(
+        build_vit_base, 224, 1000, patch=BASE.patch, published=Published(86_567_656, 0, 17_564_000_000, SOURCE)
+    ),
+    "vit_large": Model(
+        build_vit_large, 224, 1000, patch=LARGE.patch, published=Published(304_326_632, 0, 61_555_000_000, SOURCE)
+    ),
+    "vit_huge": Model(
+        build_vit_huge, 224, 1000, patch=HUGE.patch, published=Published(632_045_800, 0, 167_295_000_000, SOURCE)
+    ),
 }

@@ -15,8 +15,8 @@ MIB = 2**20
 
 def draw(data: ReportData, family: str) -> Panel | None:
     """The panel of a family at its smallest batch; None where fewer than two of its points are good."""
-    chosen = smallest_batch(data.points[data.points["family"] == family])
-    table = chosen[(chosen["status"] == "ok") & (chosen["weight_bytes"] > 0) & (chosen["latency_median_ms"] > 0)]
+    chosen = data.good_of(family)
+    table = chosen[(chosen["weight_bytes"] > 0) & (chosen["latency_median_ms"] > 0)]
     if table["spec_id"].nunique() < 2:
         return None
     batch = int(table["batch"].iloc[0])
@@ -30,6 +30,8 @@ def draw(data: ReportData, family: str) -> Panel | None:
             _line(axes, mine, series, colour, shape)
             entries.append((series.title, colour, shape, series.simulated))
     style.log_axis(axes, "x")
+    # by the marks: the interval of two rounds can span decades
+    axes.set_ylim(table["latency_median_ms"].min() / 2, table["latency_median_ms"].max() * 2)
     style.log_axis(axes, "y")
     _capacity(axes, data)
     style.key(figure, entries)
@@ -40,12 +42,6 @@ def draw(data: ReportData, family: str) -> Panel | None:
         f"weights{'' if batch == 1 else f', batch {batch}'}. Lines join the models of like size by their median."
     )
     return Panel(name=f"latency-{family}", text=text, figure=figure)
-
-
-def smallest_batch(table: pd.DataFrame) -> pd.DataFrame:
-    """Only the rows of the smallest batch, so that lines compare like with like."""
-    chosen: pd.DataFrame = table[table["batch"] == table["batch"].min()]
-    return chosen
 
 
 def _line(axes: Axes, table: pd.DataFrame, series: Series, colour: str, shape: str) -> None:

@@ -10,12 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from paraedge.analyze.points import invokes
+from paraedge.analyze.roofline import computed_in
 from paraedge.core.device import Roof
 from paraedge.report import style
 from paraedge.report.canvas import Panel
 from paraedge.report.data import Series
 
 DASHES = ("-", "--", "-.", ":")
+MOST_DASHES = 25
+"""More of them hide the points; the words say how many points the shortest invoke limits."""
 STRAIGHT = {"color": style.MUTED, "linewidth": 1.1}
 
 
@@ -30,7 +33,9 @@ def draw(
     title = series.title if level is None else f"{series.label}, {level}{' (simulated)' if series.simulated else ''}"
     figure, axes = style.panel(title, f"operations a byte ({where})", "1e9 operations a second")
     precisions = set(known["precision"].astype(str)) if "precision" in known.columns else set()
-    compute = [r for r in roofs if r.kind == "compute" and (r.level in precisions or not precisions)]
+    levels = {roof.level for roof in roofs if roof.kind == "compute"}
+    wanted = {level for precision in precisions for level in computed_in(precision, levels)} if precisions else levels
+    compute = [r for r in roofs if r.kind == "compute" and r.level in wanted]
     slopes = [r for r in roofs if r.kind == "bandwidth" and (level is None or r.level == level)]
     _limits(axes, known, compute, slopes)
     entries = _points(axes, known, series, families)
@@ -111,9 +116,9 @@ def _roofs(axes: Axes, compute: Sequence[Roof], slopes: Sequence[Roof]) -> list[
 
 
 def _floor(axes: Axes, known: pd.DataFrame, floors: Sequence[float]) -> float | None:
-    """A dash over each point that the shortest invoke limits, at the rate it would have at the floor; its ms."""
+    """A dash over each point that the shortest invoke limits, if they are few, at its rate at the floor; its ms."""
     bound = known[known["bound"] == "floor"]
-    if not floors or bound.empty:
+    if not floors or not 0 < len(bound) <= MOST_DASHES:
         return None
     floor = min(floors)
     rate = bound["ops"] / (floor * invokes(bound)) * 1e-6

@@ -36,7 +36,8 @@ def draw(data: ReportData, series: Series, runs: pd.DataFrame) -> Panel | None:
         f"half the points lie within {spread:.2g} % of each other."
     )
     if beyond:
-        text += f" {beyond} round{'s lie' if beyond > 1 else ' lies'} outside the frame (beyond {reach:.2g} %)."
+        lie = "rounds lie" if beyond > 1 else "round lies"
+        text += f" {beyond} {lie} outside the frame (beyond {style.plain(reach)} %)."
     return Panel(name=f"rounds-{series.stem}", text=text, figure=figure)
 
 

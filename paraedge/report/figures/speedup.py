@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -13,6 +12,7 @@ from paraedge.analyze.speedup import SpeedupResult
 from paraedge.report import style
 from paraedge.report.canvas import Panel
 from paraedge.report.data import Series
+from paraedge.report.explained import explained
 
 MOST_COLOURS = 8
 """Values of a hyperparameter that get a colour each; of more, the nearest is taken."""
@@ -43,7 +43,7 @@ def draw_families(result: SpeedupResult, base: Series, new: Series, families: Se
 
 
 def draw_parameter(pairs: pd.DataFrame, base: Series, new: Series, family: str, parameter: str) -> Panel:
-    """The points of one family, coloured by the hyperparameter that orders the speed-up best."""
+    """The points of one family, coloured by the hyperparameter that explains most of the speed-up."""
     figure, axes = style.panel(
         f"{family}: {new.label} ÷ {base.label}", "parameters", f"times as fast ({kinds(new, base)})"
     )
@@ -55,14 +55,15 @@ def draw_parameter(pairs: pd.DataFrame, base: Series, new: Series, family: str, 
     for place, value in enumerate(shown):
         upper = shown[place + 1] if place + 1 < len(shown) else None
         mine = pairs[column == value] if step == 1 else pairs[(column >= value) & ((column < upper) if upper else True)]
-        colour = to_hex(style.SEQUENTIAL(place / max(len(shown) - 1, 1)))
+        # without the ends: they are hard to see on a dark page and on a light one
+        colour = to_hex(style.SEQUENTIAL(0.15 + 0.72 * place / max(len(shown) - 1, 1)))
         shape = style.family_style(family)[1]
         style.marker(axes, mine["parameters"], mine["speedup"], colour=colour, shape=shape, hollow=is_hollow(new, base))
         name = value if isinstance(value, str) else style.plain(float(value))
         entries.append((f"{parameter} {name}{'+' if step > 1 else ''}", colour, shape, is_hollow(new, base)))
     _frame(axes)
     style.key(figure, entries)
-    text = f"{family} on {new.title} against {base.title}, coloured by {parameter}, which orders these speed-ups best."
+    text = f"{family} on {new.title} against {base.title}, coloured by {parameter}, which explains most of it."
     return Panel(name=f"speedup-{family}-by-{parameter}", text=text, figure=figure)
 
 
@@ -76,19 +77,11 @@ def kinds(new: Series, base: Series) -> str:
     return f"{new.origin} ÷ {base.origin}"
 
 
-def best_parameter(pairs: pd.DataFrame, names: Sequence[str]) -> str | None:
-    """The hyperparameter whose ranks follow those of the speed-up most (Spearman); a text as the last choice."""
-    ranks = pairs["speedup"].rank().to_numpy(dtype=float)
-    best, most = None, -1.0
-    for name in names:
-        if pairs[name].nunique() < 2 or pairs[name].isna().any():
-            continue
-        numeric = pd.api.types.is_numeric_dtype(pairs[name])
-        own = pairs[name].rank().to_numpy(dtype=float) if numeric else None
-        strength = abs(float(np.corrcoef(ranks, own)[0, 1])) if own is not None and np.ptp(ranks) > 0 else 0.0
-        if strength > most:
-            best, most = name, strength
-    return best
+def best_parameter(pairs: pd.DataFrame, names: Iterable[str]) -> str | None:
+    """The hyperparameter that explains most of the speed-up; None where none varies in all of the pairs."""
+    known = [name for name in names if pairs[name].nunique() > 1 and pairs[name].notna().all()]
+    shares = {name: explained(pairs["speedup"], pairs[name]) for name in known}
+    return max(shares, key=lambda name: shares[name], default=None)
 
 
 def _frame(axes: Axes) -> None:

@@ -15,11 +15,13 @@ FARTHEST = 1.8
 
 
 def draw(family: str, features: Sequence[str], fits: Sequence[tuple[Series, WeightsGroup]], what: str) -> Panel | None:
-    """The panel of a family; `fits` are its groups that have a line, by series. None where there is none."""
+    """The panel of a family or a sort of it; `fits` are its groups, by series. None where none has a line."""
     # a line through so few points that its weights have no interval says nothing in a figure; the table has it
     fits = [(series, group) for series, group in fits if any(weight.low is not None for weight in group.weights)]
     if not fits:
         return None
+    moved = {weight.feature for _, group in fits for weight in group.weights if weight.value is not None}
+    rows = [name for name in features if name in moved]
     figure, axes = style.panel(family, f"standard deviations of {what}", "")
     axes.axvline(0, color=style.MUTED, linewidth=0.9)
     axes.grid(visible=False, axis="y")
@@ -30,9 +32,10 @@ def draw(family: str, features: Sequence[str], fits: Sequence[tuple[Series, Weig
         place = group.where.get("weights_place")
         shape = "v" if place == STREAMED else "o"
         offset = (number - (len(fits) - 1) / 2) * min(0.17, 0.7 / len(fits))
-        for row, weight in enumerate(group.weights):
+        for weight in group.weights:
             if weight.value is None:
                 continue
+            row = rows.index(weight.feature)
             if weight.low is not None and weight.high is not None:
                 axes.plot(
                     [weight.low, weight.high], [row + offset] * 2, color=colour, linewidth=1.6, alpha=0.75, zorder=2
@@ -45,8 +48,8 @@ def draw(family: str, features: Sequence[str], fits: Sequence[tuple[Series, Weig
         label = f"{series.title}{f', {place}' if place else ''} (R² {group.r2:.2f}, n {group.n})"
         entries.append((label, colour, shape, series.simulated))
     axes.set_xlim(-reach, reach)
-    axes.set_ylim(len(features) - 0.5, -0.5)
-    axes.set_yticks(range(len(features)), features)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=9)
     style.key(figure, entries)
     return Panel(name=f"weights-{family}", text=_words(family, fits, what), figure=figure)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from paraedge.report.data import ReportData
-from paraedge.report.figures import latency
-from paraedge.report.sections.section import Section, none, there
+from paraedge.report.data import REAL, ReportData
+from paraedge.report.figures import latency, models
+from paraedge.report.sections.section import MOST_MODELS, Section, none, there
 
 
 def latency_section(data: ReportData) -> Section:
     """Latency against size: the memory cliff."""
-    panels = [latency.draw(data, family) for family in data.families]
+    panels = [
+        (models.draw(data, family, MOST_MODELS) if family in REAL else None) or latency.draw(data, family)
+        for family in data.families
+    ]
     holes = [
         f"No figure for {family}: fewer than two of its points have a result."
         for family, panel in zip(data.families, panels, strict=True)

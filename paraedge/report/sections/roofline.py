@@ -18,10 +18,9 @@ def roofline_section(data: ReportData) -> Section:
     """A roofline for each device; the chip's own level once for devices that share it."""
     texts = (
         "How fast each model ran (vertical) against how many operations it does for each byte it moves (horizontal). "
-        "The slope "
-        "on the left is what the memory allows, the flat part what the arithmetic allows; a dash above a mark is "
-        "what the "
-        "shortest invoke there can be allows. A multiply-accumulate counts as two operations; padding doesn't count.",
+        "The slope on the left is what the memory allows, the flat part what the arithmetic allows; a dash above a "
+        "mark is what the shortest invoke there can be allows, where few are limited by it. A multiply-accumulate "
+        "counts as two operations; padding doesn't count.",
     )
     panels: list[Panel | None] = []
     holes: list[str] = []
@@ -41,7 +40,7 @@ def roofline_section(data: ReportData) -> Section:
         Column(title="why", wide=True),
     )  # fmt: skip
     rows = tuple(dict.fromkeys(flagged))
-    table = Table(title="Implausible points", columns=columns, rows=rows, collapsed=len(rows) > 12)
+    table = Table(title="Implausible points", columns=columns, rows=rows, collapsed=len(rows) > tables.MOST_OPEN)
     if not flagged and there(panels):
         holes.append("No point lies above every roof that could hold it: none is flagged as implausible.")
     return Section(

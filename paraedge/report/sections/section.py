@@ -12,6 +12,9 @@ from paraedge.report.tables import Table
 MOST_SERIES = 8
 """Most devices that get a panel of their own in a section; of more, the first ones."""
 
+MOST_MODELS = 40
+"""Most real models that get a row of their own in a figure; of more, they are drawn as a family is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:

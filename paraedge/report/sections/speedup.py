@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from paraedge.analyze.speedup import SpeedupResult, speedup
+from paraedge.analyze.statistics import geometric_mean
 from paraedge.core.errors import BadInput
 from paraedge.report.canvas import Panel
-from paraedge.report.data import ReportData, Series
+from paraedge.report.data import REAL, ReportData, Series
 from paraedge.report.figures import speedup as speedup_figure
 from paraedge.report.sections.section import MOST_SERIES, Section, fastest_base, there
 from paraedge.report.tables import Column, Table, cell
@@ -43,7 +44,7 @@ def speedup_section(data: ReportData) -> Section:
             "A simulated latency is divided by a measured one here: read it as what the performance model expects, "
             "not as something that was timed."
         )
-    table = (_speedup_table(base, found),) if found else ()
+    table = (_speedup_table(base, found), *_family_table(data, base, found)) if found else ()
     return Section(
         id="speedup", short="Speed-up", title=f"Speed-up over {base.label}", texts=tuple(texts), panels=there(panels),
         tables=table, holes=tuple(holes),
@@ -56,7 +57,7 @@ def _speedup(data: ReportData, base: Series, new: Series) -> SpeedupResult:
 
 
 def _by_parameter(data: ReportData, base: Series, new: Series, result: SpeedupResult) -> Iterable[Panel]:
-    for family in data.families:
+    for family in (name for name in data.families if name not in REAL):
         mine = result.pairs[result.pairs["family"] == family]
         names = data.parameters(mine)
         best = speedup_figure.best_parameter(mine, names) if len(mine) > 3 else None
@@ -80,3 +81,19 @@ def _speedup_table(base: Series, found: list[tuple[Series, SpeedupResult]]) -> T
         Column(title="faster", unit="% of points", number=True), Column(title="without a partner", number=True),
     )  # fmt: skip
     return Table(title=f"Speed-up over {base.title}", columns=columns, rows=rows)
+
+
+def _family_table(data: ReportData, base: Series, found: list[tuple[Series, SpeedupResult]]) -> list[Table]:
+    """Geometric mean of each device by family; none where there is one family only."""
+    if len(data.families) < 2:
+        return []
+    rows = []
+    for new, result in found:
+        means = result.pairs.groupby("family")["speedup"].agg(lambda ratios: geometric_mean(ratios.to_numpy()))
+        kinds = speedup_figure.kinds(new, base)
+        rows.append((new.label, kinds, *(cell(means.get(family), 3) for family in data.families)))
+    columns = (
+        Column(title="device"), Column(title="what by what"),
+        *(Column(title=family, unit="times", number=True) for family in data.families),
+    )  # fmt: skip
+    return [Table(title="By family, geometric means", columns=columns, rows=tuple(rows))]

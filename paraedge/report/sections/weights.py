@@ -9,7 +9,7 @@ import pandas as pd
 from paraedge.analyze.weights import WeightsGroup, weights
 from paraedge.report import tables
 from paraedge.report.canvas import Panel
-from paraedge.report.data import ReportData, Series
+from paraedge.report.data import KIND_COLUMNS, REAL, ReportData, Series, sort_name
 from paraedge.report.figures import weights as weights_figure
 from paraedge.report.sections.section import Section, examples, none, there
 from paraedge.report.tables import Column, Table, cell
@@ -24,13 +24,15 @@ def weights_section(data: ReportData) -> Section:
     holes: list[str] = []
     for family in data.families:
         features = _features(data, data.points[data.points["family"] == family])
-        if not features:
-            holes.append(f"No weights for {family}: none of its hyperparameters varies as a number.")
+        if not features or family in REAL:
+            why = "real models are no grid" if family in REAL else "none of its hyperparameters varies as a number"
+            holes.append(f"No weights for {family}: {why}.")
             continue
         fits = [(series, group) for series in data.series for group in regression_fits(data, series, family)]
         rows += [row for series, group in fits for row in _weight_rows(family, series, group)]
-        chosen = [(series, group) for series, group in fits if series in examples(data)]
-        panels.append(weights_figure.draw(family, features, chosen, "GOPS/s"))
+        for kind in sorted({sort_of(family, group) for _, group in fits}):
+            chosen = [(s, g) for s, g in fits if s in examples(data) and sort_of(family, g) == kind]
+            panels.append(weights_figure.draw(kind, features, chosen, "GOPS/s"))
     columns = (
         Column(title="family"), Column(title="device"), Column(title="origin", badge=True), Column(title="weights lie"),
         Column(title="points", number=True), Column(title="R²", number=True), Column(title="hyperparameter"),
@@ -62,19 +64,25 @@ def _features(data: ReportData, table: pd.DataFrame) -> list[str]:
 
 
 def regression_fits(data: ReportData, series: Series, family: str) -> tuple[WeightsGroup, ...]:
-    """The lines through a family's points on a series, on log2: a group for each precision and place of the weights."""
+    """The lines through a family's points on a series, on log2: a group for each sort, precision and weights' place."""
     features = _features(data, data.points[data.points["family"] == family])
     table = data.of(series)
     table = table[table["family"] == family]
-    if table.empty or not features:
+    if table.empty or not features or family in REAL:
         return ()
-    by = [name for name in ("precision",) if table[name].nunique() > 1]
+    by = [name for name in (KIND_COLUMNS.get(family, ""), "precision") if name in table and table[name].nunique() > 1]
     return weights(table, features, RATE, log2=True, by=by, source=series.label).groups
+
+
+def sort_of(family: str, group: WeightsGroup) -> str:
+    """`cnn residual`, `fc`, `fc float32`: what a group's line goes through."""
+    names = (KIND_COLUMNS.get(family, ""), "precision")
+    return sort_name(family, [group.where[name] for name in names if name in group.where])
 
 
 def _weight_rows(family: str, series: Series, group: WeightsGroup) -> Iterable[tuple[str, ...]]:
     place = str(group.where.get("weights_place", "") or "")
-    head = (family, series.label, series.origin, place, cell(group.n))
+    head = (sort_of(family, group), series.label, series.origin, place, cell(group.n))
     if group.reason:
         yield (*head, "", "", "", "", f"no line: {group.reason}")
     for weight in group.weights:
