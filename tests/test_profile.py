@@ -102,7 +102,7 @@ def test_a_sweep_becomes_a_table_beside_its_campaign(sweep_file: Path, tmp_path:
     assert campaign.runs.empty
     assert [column["name"] for column in campaign.meta["ops_columns"]] == list(lines.columns)
     before = (folder / "ops.csv").read_bytes()
-    assert "0 models taken apart, 0 failed" in call(sweep_file, "-o", folder)
+    assert "0 points taken apart, 0 failed" in call(sweep_file, "-o", folder)
     assert (folder / "ops.csv").read_bytes() == before
 
 

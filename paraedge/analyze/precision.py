@@ -15,6 +15,7 @@ from paraedge.analyze.points import parameter_columns, target_labels, whole
 from paraedge.analyze.statistics import geometric_mean, log_t_interval, t_quantile, welch
 from paraedge.analyze.table import good, numbers, require_columns
 from paraedge.core.estimate import Estimate
+from paraedge.core.words import plural
 
 BASE = "float32"
 SIZES = ("small", "middle", "large")
@@ -98,8 +99,12 @@ def sentences(result: PrecisionResult) -> Iterator[str]:
         parts = [f"{one.precision} is {_times(one.mean)} ({one.least:.2g} to {one.most:.2g})" for one in ranks]
         origin = result.pairs.loc[result.pairs["target"] == target, "origin"].iloc[0]
         count = max(one.count for one in ranks)
-        start = f"On {target} ({origin}), compared with float32, {_joined(parts)}: geometric means over {count} models."
-        yield " ".join([start, *_extremes(result, target, ranks[0].precision)])
+        start = (
+            f"On {target} ({origin}), compared with float32, {_joined(parts)}: geometric means over {plural(count, 'model')}, in "
+            "brackets from the one that gains least to the one that gains most."
+        )
+        faster = [one.precision for one in ranks if _verdict(one.mean) == "faster"]
+        yield " ".join([start, *(_extremes(result, target, faster[0]) if faster else ())])
 
 
 def _extremes(result: PrecisionResult, target: str, precision: str) -> Iterator[str]:
@@ -117,12 +122,19 @@ def _own(result: PrecisionResult, target: str, kind: str, precision: str) -> tup
 
 
 def _times(mean: Estimate) -> str:
-    ratio = mean.value
-    if 1 / (1 + NOISE_FLOOR) <= ratio <= 1 + NOISE_FLOOR:
+    ratio, verdict = mean.value, _verdict(mean)
+    if verdict == "same":
         return "as fast"
+    said = f"{ratio:.3g} times as fast" if ratio > 1 else f"{1 / ratio:.3g} times slower"
+    return f"{said}, but undecided by the rounds" if verdict == "undecided" else said
+
+
+def _verdict(mean: Estimate) -> str:
+    if 1 / (1 + NOISE_FLOOR) <= mean.value <= 1 + NOISE_FLOOR:
+        return "same"
     if mean.low is not None and mean.high is not None and mean.low <= 1 <= mean.high:
-        return "as fast as far as the rounds tell"
-    return f"{ratio:.3g} times as fast" if ratio > 1 else f"{1 / ratio:.3g} times slower"
+        return "undecided"
+    return "faster" if mean.value > 1 else "slower"
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from paraedge.analyze.partial import without_parts
 from paraedge.analyze.points import last_attempts, points
 from paraedge.core.errors import BadCampaign, BadInput, short
 
@@ -42,9 +43,9 @@ def load_table(path: Path) -> pd.DataFrame:
 
 
 def load_points(path: Path) -> pd.DataFrame:
-    """As `load_table`, with the rounds of a campaign collapsed into points (see `points`)."""
+    """As `load_table`, with the rounds of a campaign collapsed into points (see `points`), partial ones failed."""
     table = load_table(path)
-    return points(table) if is_campaign(table) else table
+    return without_parts(points(table)) if is_campaign(table) else table
 
 
 def is_campaign(table: pd.DataFrame) -> bool:

@@ -206,13 +206,15 @@ OPS: tuple[Column, ...] = (
     _integer("op_count", "ops", "ops that are alike, and each take this time"),
     _integer("op_length", "ops", "1; more where ops can't be cut apart"),
     _integer("macs", "MACs", "multiply-accumulates of one of them; empty where they are unknown"),
-    _number("latency_ms", "ms", "of one, alone, for a whole batch; empty where it can't run, and `error` says why"),
+    _number("latency_ms", "ms", "of one, alone, for a whole batch; empty where there is none, and `error` says why"),
     _number("latency_low_ms", "ms", "lower end of its interval: 95 % within the visit; of a simulated whole 90 %"),
     _number("latency_high_ms", "ms", "upper end of the same interval"),
     _number("compute_ms", "ms", "simulated: part of an op's latency spent in arithmetic"),
     _number("weights_ms", "ms", "simulated: part spent streaming its parameters"),
     _number("latency_min_ms", "ms", "fastest block of a measured whole model"),
-    _text("error", "why there is no time, as `stage: error: signal: message`"),
+    _text(
+        "error", "why there is no time, as `stage: error: signal: message`; of a simulated op, why it stays on the CPU"
+    ),
 )
 """Columns of ops.csv after the parameters; before them are those of POINT but `run_id`."""
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import importlib.util
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import psutil
 
 from paraedge import models
 from paraedge.build.converter_process import ConverterEnded, ConverterProcess
+from paraedge.build.scratch import work_folder
 from paraedge.core.errors import BadInput, ParaedgeError, short
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Artifact, Failure
@@ -61,7 +61,7 @@ class Converter:
             self.log.open("ab").close()
         except OSError as error:
             raise BadInput(f"can't write the converter's log {self.log}: {error.strerror or error}") from error
-        self._scratch = Path(self._held.enter_context(tempfile.TemporaryDirectory(prefix="paraedge-tensorflow-")))
+        self._scratch = self._held.enter_context(work_folder(in_memory=False))
         return self
 
     def __exit__(self, *_: object) -> None:

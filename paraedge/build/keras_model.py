@@ -34,21 +34,20 @@ def convert(spec: ModelSpec, told: Callable[[str], None]) -> bytes:
     """The file that TensorFlow's converter makes of the float32 network of `spec`, in the precision of `spec`."""
     told("building the Keras model")
     graph = models.build_graph(dataclasses.replace(spec, precision="float32"))
-    model = keras_model(graph)
-    told("converting")
     try:
-        return _converted(model, graph, spec, newest=True)
+        told("converting")
+        return _converted(keras_model(graph), graph, spec)
     except RuntimeError:
         if spec.precision != "int8":
             raise
-        # it can't join two values whose scales are fixed (TANH) by CONCATENATION; its predecessor puts a QUANTIZE there
-        told("converting with the older quantizer")
-        return _converted(model, graph, spec, newest=False)
+        # it can't join a TANH, whose scale is fixed, and a state of nothing but zeros, of which it makes a scale of 0
+        told("converting with the scale of zeros given")
+        return _converted(keras_model(graph, zeros_have_scale=True), graph, spec)
     finally:
         keras.backend.clear_session()
 
 
-def _converted(model: Any, graph: LayerGraph, spec: ModelSpec, *, newest: bool) -> bytes:
+def _converted(model: Any, graph: LayerGraph, spec: ModelSpec) -> bytes:
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if spec.precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -58,7 +57,6 @@ def _converted(model: Any, graph: LayerGraph, spec: ModelSpec, *, newest: bool) 
         converter.representative_dataset = lambda: samples(graph, spec.seed)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
-        converter.experimental_new_quantizer = newest
         # one scale a tensor, as the Edge TPU compiler of 2021 wants it
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     return outputs_in_order(bytearray(converter.convert()))
@@ -78,10 +76,13 @@ def outputs_in_order(data: bytearray) -> bytes:
     return bytes(data)
 
 
-def keras_model(graph: LayerGraph) -> Any:
-    """A Keras model of `graph`, which must be float32: fixed shapes, the same weights as the direct writer's file."""
+def keras_model(graph: LayerGraph, *, zeros_have_scale: bool = False) -> Any:
+    """A Keras model of `graph`, which must be float32: fixed shapes, the same weights as the direct writer's file.
+
+    zeros_have_scale: what is a value less itself is marked with the scale of a TANH.
+    """
     inputs = [keras.Input(batch_shape=graph.tensors[i].shape, dtype=graph.tensors[i].dtype) for i in graph.inputs]
-    return keras.Model(inputs, GraphLayer(graph)(inputs))
+    return keras.Model(inputs, GraphLayer(graph, zeros_have_scale)(inputs))
 
 
 def samples(graph: LayerGraph, seed: int) -> Iterator[list[npt.NDArray[Any]]]:
@@ -111,8 +112,9 @@ def _sample(graph: LayerGraph, tensor_id: int, seed: int, *, ends: bool) -> npt.
 class GraphLayer(keras.layers.Layer):  # type: ignore[misc]
     """All ops of a graph, in its order; float constants are variables, whole numbers constants."""
 
-    def __init__(self, graph: LayerGraph) -> None:
+    def __init__(self, graph: LayerGraph, zeros_have_scale: bool) -> None:
         super().__init__(trainable=False)
+        self._zeros_have_scale = zeros_have_scale
         self._layers_of_graph = graph.layers
         self._results = graph.outputs
         self._inputs = graph.inputs
@@ -137,6 +139,8 @@ class GraphLayer(keras.layers.Layer):  # type: ignore[misc]
         for number, layer in enumerate(self._layers_of_graph):
             with _in_order(number):
                 made = make(layer, [found[i] for i in layer.inputs if i >= 0])
+                if self._zeros_have_scale and layer.op == "SUB" and len(set(layer.inputs)) == 1:
+                    made = [tf.quantization.fake_quant_with_min_max_args(zeros, -1, 127 / 128) for zeros in made]
             found.update(zip(layer.outputs, made, strict=True))
         results = [found[i] for i in self._results]
         return results[0] if len(results) == 1 else results

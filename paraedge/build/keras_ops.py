@@ -43,12 +43,6 @@ def _depthwise(inputs: Sequence[Any], options: Options) -> Any:
     return _biased(tf.nn.depthwise_conv2d(x, kernel, [1, *_strides(options), 1], options["padding"]), bias)
 
 
-def _of_one_rank(inputs: Sequence[Any]) -> list[Any]:
-    """The inputs, ones put before the shape of a shorter one: the converter would fold it into a FULLY_CONNECTED."""
-    rank = max(len(x.shape) for x in inputs)
-    return [x if len(x.shape) == rank else tf.reshape(x, [1] * (rank - len(x.shape)) + list(x.shape)) for x in inputs]
-
-
 def _biased(x: Any, bias: Sequence[Any]) -> Any:
     return tf.nn.bias_add(x, bias[0]) if bias else x
 
@@ -77,7 +71,7 @@ def _strided_slice(inputs: Sequence[Any], options: Options) -> Any:
 ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {"NONE": lambda x: x, "RELU": tf.nn.relu, "RELU6": tf.nn.relu6}
 
 OPS: Mapping[str, Make] = {
-    "ADD": lambda x, o: tf.add(*_of_one_rank(x)),
+    "ADD": lambda x, o: tf.add(*x),
     "AVERAGE_POOL_2D": lambda x, o: tf.nn.avg_pool2d(x[0], _window(o), _strides(o), o["padding"]),
     "BATCH_MATMUL": lambda x, o: tf.matmul(*x, transpose_a=o["adj_x"], transpose_b=o["adj_y"]),
     "BROADCAST_TO": lambda x, o: tf.broadcast_to(*x),
@@ -90,7 +84,7 @@ OPS: Mapping[str, Make] = {
     "LOGISTIC": lambda x, o: tf.sigmoid(x[0]),
     "MAX_POOL_2D": lambda x, o: tf.nn.max_pool2d(x[0], _window(o), _strides(o), o["padding"]),
     "MEAN": lambda x, o: tf.reduce_mean(x[0], x[1].tolist(), keepdims=o["keep_dims"]),
-    "MUL": lambda x, o: tf.multiply(*_of_one_rank(x)),
+    "MUL": lambda x, o: tf.multiply(*x),
     "PAD": lambda x, o: tf.pad(*x),
     "RELU": lambda x, o: tf.nn.relu(x[0]),
     "RELU6": lambda x, o: tf.nn.relu6(x[0]),

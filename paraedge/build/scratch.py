@@ -29,9 +29,9 @@ class Work:
 
 
 @contextlib.contextmanager
-def work_folder() -> Iterator[Path]:
-    """A private folder, deleted at the end. Folders of processes that were killed are deleted first."""
-    root = MEMORY if _has_room(MEMORY) else Path(tempfile.gettempdir())
+def work_folder(*, in_memory: bool = True) -> Iterator[Path]:
+    """A private folder, in memory if that has room, deleted at the end; first, those of processes that were killed."""
+    root = MEMORY if in_memory and _has_room(MEMORY) else Path(tempfile.gettempdir())
     _remove_abandoned(root)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=root))
     try:

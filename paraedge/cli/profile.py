@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,7 +102,8 @@ def vars_of(value: Any) -> dict[str, object]:
 
 def _print_profile(model: Path, graph: LayerGraph, one: Profile, said: Sequence[str]) -> None:
     interval = "" if one.low_ms is None or one.high_ms is None else f" ({one.low_ms:.4g} to {one.high_ms:.4g})"
-    say(f"{model} on {one.target.label()} ({one.origin.value}): {one.whole_ms:.4g} ms{interval}")
+    without = ", without the ops on the CPU" if one.untimed else ""
+    say(f"{model} on {one.target.label()} ({one.origin.value}): {one.whole_ms:.4g} ms{interval}{without}")
     say()
     table(_kind_rows(one))
     say()
@@ -199,16 +200,19 @@ def _of_sweep(
     folder = out if out is not None else Path("results") / sweep.name
     with progress.shown(quiet=json) as listener:
         summary = profile_sweep(dataclasses.replace(sweep, **given), folder=folder, devices=devices, progress=listener)
-    rows, reasons = _by_family(folder)
+    rows, notes = _by_family(folder)
     if json:
         counts = {name: getattr(summary, name) for name in ("total", "done_before", "ok", "failed", "wall_s")}
-        emit_json({"folder": folder, "table": folder / "ops.csv", **counts, "families": rows, "failures": reasons})
+        emit_json({"folder": folder, "table": folder / "ops.csv", **counts, "families": rows, **notes})
     else:
-        _print_sweep(summary, rows, reasons)
+        _print_sweep(summary, rows, notes)
 
 
-def _by_family(folder: Path) -> tuple[list[dict[str, object]], list[str]]:
-    """A row a target and family: how many models, how the sum compares, and the mean share of each kind; failures."""
+def _by_family(folder: Path) -> tuple[list[dict[str, object]], dict[str, Any]]:
+    """A row a target and family: how many models, how the sum compares, and the mean share of each kind.
+
+    And what is in no row: the reasons of `failures`, and the number of `incomplete` points.
+    """
     from paraedge.analyze.ops import breakdown
     from paraedge.archive.ops import read_ops
 
@@ -231,13 +235,14 @@ def _by_family(folder: Path) -> tuple[list[dict[str, object]], list[str]]:
                 "shares": {str(name): float(value) for name, value in part.mean().items()},
             }
         )
-    return rows, [str(text) for text in lines.loc[lines["part"] == "whole", "error"].dropna().unique()]
+    failures = [str(text) for text in lines.loc[lines["part"] == "whole", "error"].dropna().unique()]
+    return rows, {"failures": failures, "incomplete": found.incomplete}
 
 
-def _print_sweep(summary: RunSummary, rows: Sequence[dict[str, Any]], reasons: Sequence[str]) -> None:
+def _print_sweep(summary: RunSummary, rows: Sequence[dict[str, Any]], notes: Mapping[str, Any]) -> None:
     table(
         {
-            **{name: cell(row[name]) for name in ("device", "threads", "kernels", "family")},
+            **{name: cell(row[name]) for name in ("device", "origin", "threads", "kernels", "family")},
             "models": row["models"],
             "sum/whole": row["sum_over_whole"],
             "sum/fastest": row["sum_over_fastest"],
@@ -247,8 +252,12 @@ def _print_sweep(summary: RunSummary, rows: Sequence[dict[str, Any]], reasons: S
     )
     say()
     before = f"; {summary.done_before} were there before" if summary.done_before else ""
-    say(f"{plural(summary.ok, 'model')} taken apart, {summary.failed} failed in {duration(summary.wall_s)}{before}")
-    for text in reasons[:3]:
+    say("sum: all ops, each timed alone; whole: the model, and the fastest block of it")
+    if notes["incomplete"]:
+        what = plural(notes["incomplete"], "point")
+        say(f"{what} not in the table: an op of theirs can't run alone, or the simulator leaves ops to the CPU")
+    say(f"{plural(summary.ok, 'point')} taken apart, {summary.failed} failed in {duration(summary.wall_s)}{before}")
+    for text in notes["failures"][:3]:
         note(f"  {text}")
     say(f"  {summary.folder / 'ops.csv'}")
     say(f"next: paraedge report {summary.folder}")

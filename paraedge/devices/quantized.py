@@ -20,4 +20,4 @@ def why_not_quantized(graph: LayerGraph) -> str | None:
     if any(dtype in QUANTIZED for dtype in made) or any(layer.op == "CUSTOM" for layer in graph.layers):
         return None
     kinds = ", ".join(sorted(set(made))) or "no values"
-    return f"the Edge TPU needs an int8 model; {graph.name!r} has {kinds}"
+    return f"the Edge TPU needs an int8 model, and this one has {kinds}"

@@ -16,6 +16,6 @@ def batch_norm_relu(network: Network, x: Value) -> Value:
     gain and bias.
     """
     depth = x.shape[-1]
-    gain = network.learnt("gain", (depth,), 1 / math.sqrt(x.mean_square))
+    gain = network.learnt("gain", (1, 1, 1, depth), 1 / math.sqrt(x.mean_square))
     normal = network.op("MUL", (x, gain), x.shape, options.MUL, scales.linear(1.0))
-    return network.add_relu(normal, network.learnt("bias", (depth,), BIAS_SHARE))
+    return network.add_relu(normal, network.learnt("bias", (1, 1, 1, depth), BIAS_SHARE))

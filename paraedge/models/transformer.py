@@ -71,14 +71,15 @@ class TransformerNetwork(Network):
     def layer_norm(self, x: Value) -> Value:
         """Each token less its mean, over the root of its variance, times learnt gains, plus learnt biases."""
         row, square, depth = (*x.shape[:-1], 1), x.mean_square, x.shape[-1]
+        learnt = (*(1,) * (len(x.shape) - 1), depth)
         mean = self._mean(x, _linear(square / depth))
         squares = self.op("SQUARED_DIFFERENCE", (x, mean), x.shape, {}, _positive(SQUARES_LIMIT, square))
         variance = self._mean(squares, _positive(VARIANCE_LIMIT, square))
         root = self.op("RSQRT", (variance,), row, {}, _positive(ROOT_LIMIT, 1 / math.sqrt(square)))
         centred = self.op("SUB", (x, mean), x.shape, options.SUB, _linear(square))
         normal = self.op("MUL", (centred, root), x.shape, options.MUL, _linear(1.0))
-        gained = self.op("MUL", (normal, self.learnt("gain", (depth,), 1.0)), x.shape, options.MUL, _linear(1.0))
-        return self.add(gained, self.learnt("bias", (depth,), BIAS_SHARE))
+        gained = self.op("MUL", (normal, self.learnt("gain", learnt, 1.0)), x.shape, options.MUL, _linear(1.0))
+        return self.add(gained, self.learnt("bias", learnt, BIAS_SHARE))
 
     def attention(self, x: Value, heads: int) -> Value:
         """What each token sees of all, through `heads` heads, not yet projected: [batch, tokens, depth] to the same."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from paraedge.analyze.partial import without_parts
 from paraedge.analyze.pipelines import pipeline_rows
 from paraedge.analyze.points import parameter_columns, points, target_labels
 from paraedge.analyze.table import good
 from paraedge.archive import Campaign
 from paraedge.core.device import Origin
-from paraedge.report.partial import without_parts
 from paraedge.report.style import KNOWN_FAMILIES
 
 
@@ -71,6 +71,10 @@ class ReportData:
     def good_of(self, family: str) -> pd.DataFrame:
         """The points of a family that can be drawn together: good, of the smallest batch and the main precision."""
         return like(good(self.points[self.points["family"] == family]))
+
+    def only_of(self, family: str) -> str:
+        """What of a family `good_of` takes, as `only_like` says it."""
+        return only_like(good(self.points[self.points["family"] == family]))
 
     def parameters(self, table: pd.DataFrame) -> list[str]:
         """Hyperparameters (and batch) that take more than one value in `table`, in the order of the columns."""
@@ -198,6 +202,16 @@ OPTIONS = ("threads", "kernels")
 def like(table: pd.DataFrame) -> pd.DataFrame:
     """Only the rows of the smallest batch and of the main precision, so that like is set beside like."""
     return main_precision(table[table["batch"] == table["batch"].min()])
+
+
+def only_like(table: pd.DataFrame) -> str:
+    """`, only int8 and batch 1`: which rows of a table `like` chooses; nothing where it takes all."""
+    if table.empty:
+        return ""
+    chosen = like(table).iloc[0]
+    parts = {"precision": str(chosen["precision"]), "batch": f"batch {int(chosen['batch'])}"}
+    several = [text for name, text in parts.items() if table[name].nunique() > 1]
+    return f", only {joined(several)}" if several else ""
 
 
 def main_precision(table: pd.DataFrame) -> pd.DataFrame:

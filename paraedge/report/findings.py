@@ -15,7 +15,7 @@ from paraedge.core.device import Origin
 from paraedge.core.errors import BadInput
 from paraedge.report.data import ReportData, Series, joined, like
 from paraedge.report.sections import fastest_base, quantization_headline, regression_fits, sort_of, under_roofs
-from paraedge.report.tables import cell, parameter_text
+from paraedge.report.tables import cell, point_text
 
 MIB = 2**20
 
@@ -119,7 +119,7 @@ def peaks(data: ReportData) -> Iterator[str]:
             levels = computed_in(str(best["precision"]), known)
             level = max(levels, key=lambda name: known[name], default="")
             share = f", {100 * best['gops_per_s'] / known[level]:.0f} % of its {level} roof" if level else ""
-            point = parameter_text(best, data.varying(str(best["family"])))
+            point = point_text(data, best)
             yield (
                 f"The best rate on {series.title} is {cell(best['gops_per_s'], 3)} GOPS/s{share}, by "
                 f"{best['family']} {point}; "

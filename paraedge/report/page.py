@@ -147,7 +147,7 @@ def _warnings(data: ReportData) -> list[str]:
     if len(origins) > 1:
         found.append(
             "Simulated figures come from a performance model with its own errors, not from a device. "
-            "They are drawn hollow and named simulated wherever they appear."
+            "Their marks are hollow, and they are named simulated wherever they appear."
         )
     elif origins == {Origin.SIMULATED.value}:
         found.append("Nothing here was measured: every figure comes from a performance model.")

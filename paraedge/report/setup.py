@@ -136,9 +136,13 @@ def _points(data: ReportData, name: str) -> str:
 
 
 def _time(campaign: Campaign) -> str:
-    """Wall time and the share of it that was inside timed blocks, over all invocations of the campaign."""
+    """Wall time and the share of it that was inside timed blocks, over all invocations that added rows.
+
+    A profile of the same folder adds none.
+    """
     calls = campaign.meta.get("invocations")
     known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    known = [call for call in known if call.get("rows", 1)]
     wall = sum(float(call.get("wall_s") or 0) for call in known)
     timed = sum(float(call.get("timed_s") or 0) for call in known)
     if wall <= 0:

@@ -17,7 +17,7 @@ from paraedge.partition.problem import Assigned, Problem
 from paraedge.partition.profiled import SpanLatency
 from paraedge.partition.strategies import check_segments, fit, size6_segments
 from paraedge.segment.costs import simulated_as
-from paraedge.segment.in_order import CUTTERS, Given, manual
+from paraedge.segment.in_order import CUTTERS, Given, cuts_of, manual
 from paraedge.segment.why import check_runs, left_out, why_nowhere
 from paraedge.tflite import model_bytes_estimate
 
@@ -132,7 +132,7 @@ def segments_for(graph: LayerGraph, device: str, strategy: str, cuts: Sequence[i
 
 def _in_order(given: Given, strategy: str, cuts: Sequence[int] | None) -> list[Assigned]:
     """Segment k on the k-th device."""
-    found = CUTTERS[strategy](given) if cuts is None else manual(cuts, given)
+    found = cuts_of(strategy, given) if cuts is None else manual(cuts, given)
     spans = zip((0, *found), (*found, given.problem.layers), given.kinds, strict=False)
     return [Assigned(first=first, end=end, type=kind) for first, end, kind in spans]
 

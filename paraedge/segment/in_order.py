@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from paraedge.core.cut import complete
 from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
 from paraedge.core.spans import Spans
 from paraedge.core.words import plural, quantity_bytes
 from paraedge.partition import strategies
 from paraedge.partition.problem import Problem
-from paraedge.partition.profiled import SpanLatency, from_spans, profiled_cuts
+from paraedge.partition.profiled import Measured, SpanLatency, from_spans, profiled_cuts
 from paraedge.simulate.shapes import known_bytes
 from paraedge.tflite import model_bytes_estimate
 from paraedge.tflite.cut import check_cuts
@@ -29,13 +32,15 @@ Cuts: TypeAlias = "tuple[int, ...]"
 class Given:
     """What is to be cut. kinds: the type of each device, segment by segment, so at most so many segments.
 
-    latency: measured latencies of segments on the first device; None: those of the problem.
+    latency: measured latencies of segments on the first device; None: those of the problem. borders: where the problem
+    is one of units of several layers, the first layer of each, and the number of layers; None: a unit is a layer.
     """
 
     problem: Problem
     graph: LayerGraph
     kinds: tuple[int, ...]
     latency: SpanLatency | None
+    borders: tuple[int, ...] | None = None
 
     @property
     def segments(self) -> int:
@@ -49,14 +54,15 @@ class Given:
 
 
 def parameter_sizes(given: Given) -> list[int]:
-    """Parameter bytes of each layer as the device stores them; as the file has them where a device doesn't tell."""
-    spans, layers = given.spans, range(given.problem.layers)
-    if any(spans.on_chip_bytes[k, k + 1] >= 0 for k in layers):
-        return [max(0, int(spans.on_chip_bytes[k, k + 1] + spans.off_chip_bytes[k, k + 1])) for k in layers]
+    """Parameter bytes of each unit as the device stores them; as the file has them where a device doesn't tell."""
+    spans, units = given.spans, range(given.problem.layers)
+    if any(spans.on_chip_bytes[k, k + 1] >= 0 for k in units):
+        return [max(0, int(spans.on_chip_bytes[k, k + 1] + spans.off_chip_bytes[k, k + 1])) for k in units]
     unseen = set(given.graph.parameter_tensors)
     sizes = []
-    for layer in given.graph.layers:
-        held = unseen.intersection(layer.inputs)
+    for unit in pairwise(given.borders or range(given.problem.layers + 1)):
+        layers = [given.graph.layers[index] for index in complete(given.graph, range(*unit))]
+        held = unseen.intersection(i for layer in layers for i in layer.inputs)
         unseen -= held
         sizes.append(sum(known_bytes(given.graph.tensors[i]) for i in held))
     return sizes
@@ -139,6 +145,45 @@ CUTTERS: Mapping[str, Callable[[Given], Cuts]] = {
     "pipedream": _pipedream,
     "equal": _equal,
 }
+
+
+def cuts_of(strategy: str, given: Given) -> Cuts:
+    """The cuts of a strategy, which has layers that can't be cut apart for one. Raises BadInput where it finds none."""
+    problem, latency = given.problem, given.latency
+    if problem.cuttable is None:
+        return CUTTERS[strategy](given)
+    borders = tuple(sorted({0, *problem.cuttable, problem.layers}))
+    units = len(borders) - 1
+    if given.segments > units and strategy not in ("size6", "fit"):
+        raise BadInput(f"{given.segments} segments of {problem.model}, which can be cut into {units} at most")
+
+    def of_units(first: int, end: int, rounds: int) -> Measured:
+        assert latency is not None
+        return latency(borders[first], borders[end], rounds)
+
+    found = CUTTERS[strategy](
+        dataclasses.replace(
+            given,
+            problem=_in_units(problem, borders),
+            latency=None if latency is None else of_units,
+            borders=borders,
+        )
+    )
+    return tuple(borders[cut] for cut in found)
+
+
+def _in_units(problem: Problem, borders: tuple[int, ...]) -> Problem:
+    """The same problem, whose layers are the runs from border to border."""
+    table = np.ix_(borders, borders)
+    types = []
+    for kind in problem.types:
+        columns = {field.name: getattr(kind.spans, field.name)[table] for field in dataclasses.fields(kind.spans)}
+        bus_ms = None if kind.bus_ms is None else kind.bus_ms[table]
+        types.append(dataclasses.replace(kind, spans=Spans(**columns), bus_ms=bus_ms))
+    handover_ms = None if problem.handover_ms is None else problem.handover_ms[:, :, borders]
+    return dataclasses.replace(
+        problem, layers=len(borders) - 1, types=tuple(types), handover_ms=handover_ms, cuttable=None
+    )
 
 
 def manual(cuts: Sequence[int], given: Given) -> Cuts:

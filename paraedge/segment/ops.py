@@ -12,7 +12,7 @@ from paraedge import simulate
 from paraedge.core.device import Origin, Target
 from paraedge.core.errors import BadInput
 from paraedge.core.graph import LayerGraph
-from paraedge.core.outcome import Failure, Job, Outcome
+from paraedge.core.outcome import Failure, Job, Outcome, Placement
 from paraedge.core.profile import OpTime, Profile
 from paraedge.core.words import milliseconds, op_name, plural, quantity_bytes
 from paraedge.devices.driver import Driver
@@ -93,7 +93,7 @@ def _simulated(job: Job, hardware: Hardware, target: Target) -> Profile | Failur
     return Profile(
         target=target,
         origin=Origin.SIMULATED,
-        ops=tuple(_predicted(job.graph, terms.by_op, invokes)),
+        ops=(*_predicted(job.graph, terms.by_op, invokes), *_left_out(job.graph, prediction.placement, invokes)),
         other_ms={name: invokes * value for name, value in terms.other_ms.items()},
         whole_ms=invokes * prediction.latency_ms,
         low_ms=None if prediction.low_ms is None else invokes * prediction.low_ms,
@@ -108,17 +108,26 @@ def sentences(profile: Profile, graph: LayerGraph) -> Iterator[str]:
     alike = profile.pieces - len(profile.ops)
     if measured and alike:
         yield (
-            f"{plural(profile.pieces, 'op')}, {len(profile.ops)} of them timed: the other {alike} have the options, "
+            f"{_pieces_text(profile, graph)}, {len(profile.ops)} of them timed: the other {alike} have the options, "
             "shapes and types of one of these and take its time"
         )
-    for one in profile.failed:
+    for one in profile.failed if measured else ():
         yield f"{op_name(one.indices[0], one.op)} can't run alone, so the sum is without it: {one.error}"
     for text in profile.untimed:
         yield f"not timed: {text}"
     if measured:
         yield _difference(profile, graph)
     else:
-        yield f"the parts add up to the predicted {milliseconds(profile.whole_ms)} ms: they are its terms"
+        without = ", which leaves out the ops on the CPU" if profile.failed else ""
+        yield f"the parts add up to the predicted {milliseconds(profile.whole_ms)} ms{without}: they are its terms"
+
+
+def _pieces_text(profile: Profile, graph: LayerGraph) -> str:
+    """`31 ops`; `31 pieces of 85 ops` where some can't be cut apart."""
+    ops = len(graph.layers)
+    if profile.pieces == ops:
+        return plural(ops, "op")
+    return f"{plural(profile.pieces, 'piece')} of {plural(ops, 'op')}, as some can't be cut apart"
 
 
 def _difference(profile: Profile, graph: LayerGraph) -> str:
@@ -131,6 +140,8 @@ def _difference(profile: Profile, graph: LayerGraph) -> str:
         return f"{said}: they agree within {100 * SAME:.0f} %"
     if (profile.low_ms or whole_ms) <= added_ms <= (profile.high_ms or whole_ms):
         return f"{said}: the sum lies within the interval of the whole, timed before and after"
+    if profile.pieces == 1:
+        return f"{said}: {100 * abs(off):.0f} % apart, by when and where in memory the same work was timed"
     said = f"{said}: {100 * abs(off):.0f} % {'more' if off > 0 else 'less'} together than as a whole"
     if off < 0 and profile.least_ms is not None and added_ms >= (1 - SAME) * profile.least_ms:
         return f"{said}; its fastest block took {milliseconds(profile.least_ms)} ms: the machine was not at rest"
@@ -140,9 +151,9 @@ def _difference(profile: Profile, graph: LayerGraph) -> str:
             f"{plural(profile.pieces, 'op')} compete for them, with {_read_text(profile, graph)}"
         )
     return (
-        f"{said}; each op alone pays for an invoke of its own: {1e3 * profile.fixed_ms:.3g} us each, at most what the "
-        f"quickest takes, make up {milliseconds(profile.fixed_ms * (profile.pieces - 1))} of the "
-        f"{milliseconds(added_ms - whole_ms)} ms between them, and shares are without them"
+        f"{said}; each op alone pays for an invoke of its own, {1e3 * profile.fixed_ms:.3g} us (at most what the "
+        f"quickest takes): this explains {milliseconds(profile.fixed_ms * (profile.pieces - 1))} of the "
+        f"{milliseconds(added_ms - whole_ms)} ms of difference, and is taken off each op before shares are made"
     )
 
 
@@ -191,6 +202,23 @@ def _predicted(graph: LayerGraph, by_op: Mapping[int, Mapping[str, float]], invo
             macs=None if macs is None else invokes * macs,
             latency_ms=sum(terms.values()),
             terms=terms,
+        )
+
+
+def _left_out(graph: LayerGraph, placement: Placement, invokes: int) -> Iterator[OpTime]:
+    """The ops that stay on the host's CPU, which no prediction has a time for."""
+    groups: dict[Hashable, list[int]] = {}
+    for index in placement.on_cpu:
+        kind = graph.layers[index].op, graph.macs_by_layer[index], placement.reasons[index]
+        groups.setdefault(kind, []).append(index)
+    for indices in groups.values():
+        macs = graph.macs_by_layer[indices[0]]
+        yield OpTime(
+            op=graph.layers[indices[0]].op,
+            indices=tuple(indices),
+            macs=None if macs is None else invokes * macs,
+            latency_ms=None,
+            error=f"on the CPU, {placement.reasons[indices[0]]}",
         )
 
 

@@ -80,6 +80,24 @@ def test_models_that_lack_an_op_are_left_out_and_counted() -> None:
     assert found.incomplete == 1
 
 
+def test_a_prediction_without_its_products_is_no_breakdown() -> None:
+    same = {"origin": "simulated", "device": "sim", "threads": None, "kernels": None}
+    table = pd.DataFrame(
+        [
+            line("a", "op", 1.0, "RESHAPE", macs=0, **same),
+            line("a", "op", None, "FULLY_CONNECTED", macs=100, error="on the CPU, batch above 1", **same),
+            line("a", "whole", 1.0, **same),
+            line("b", "op", 3.0, "CONV_2D", macs=100, **same),
+            line("b", "op", None, "SOFTMAX", macs=0, error="on the CPU", **same),
+            line("b", "whole", 3.0, **same),
+        ]
+    )
+    found = breakdown(table)
+    assert found.models["spec_id"].tolist() == ["b"]
+    assert found.shares.iloc[0].to_dict() == {"CONV_2D": 1.0}
+    assert found.incomplete == 1
+
+
 def test_no_lines_are_no_models(tmp_path: Path) -> None:
     found = breakdown(read_ops(tmp_path))
     assert len(found.models) == len(found.shares) == found.incomplete == 0

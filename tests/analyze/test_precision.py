@@ -130,9 +130,21 @@ def test_one_round_gives_a_ratio_without_an_interval(run, make_runs) -> None:
 def test_a_difference_within_the_rounds_spread_is_none(run, make_runs) -> None:
     rows = [run(spec_id="a", precision="float32", round=i, latency_median_ms=t) for i, t in enumerate((1.0, 2.0, 1.5))]
     rows += [run(spec_id="b", round=i, latency_median_ms=1.2) for i in range(3)]
-    assert "int8 is as fast as far as the rounds tell (1.2 to 1.2)" in next(
+    assert "int8 is 1.2 times as fast, but undecided by the rounds (1.2 to 1.2)" in next(
         sentences(precision_gains(points(make_runs(*rows))))
     )
+
+
+def test_no_family_gains_most_where_nothing_is_sure(run, make_runs) -> None:
+    rows = [
+        run(spec_id=f"{family} {precision}", family=family, precision=precision, round=i, latency_median_ms=ms)
+        for family, gain in (("fc", 2.0), ("cnn", 1.2))
+        for precision, times in (("float32", (1.0, 3.0)), ("int8", (1.0 / gain, 1.0 / gain)))
+        for i, ms in enumerate(times)
+    ]
+    said = next(sentences(precision_gains(points(make_runs(*rows)))))
+    assert "undecided" in said
+    assert "gives most" not in said
 
 
 def test_slower_is_said_as_such(run, make_runs) -> None:

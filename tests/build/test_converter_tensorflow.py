@@ -97,10 +97,19 @@ def test_dense_layers_have_one_scale_and_convolutions_one_a_channel(shared: Conv
     assert len(convolution.scales) > 1
 
 
+def test_outputs_are_in_the_order_of_the_graph(shared: Converter, tmp_path: Path) -> None:
+    spec = ModelSpec(family="zoo", params=FAMILIES["zoo"].params(model="retinanet", image=64))
+    wanted, graph = models.build_graph(spec), read_graph(built(shared, spec, tmp_path))
+    assert len(wanted.outputs) > 2
+    assert [graph.tensors[i].shape for i in graph.outputs] == [wanted.tensors[i].shape for i in wanted.outputs]
+
+
 def test_a_child_killed_while_it_converts_costs_its_model_alone(tmp_path: Path) -> None:
+    others = set(psutil.Process().children())
+
     def kill(spec: ModelSpec, phase: str) -> None:
         if phase == "converting" and spec == fc(512):
-            for process in psutil.Process().children():
+            for process in set(psutil.Process().children()) - others:
                 process.kill()
 
     with Converter(tmp_path / "t.log", told=kill) as made:
@@ -124,11 +133,12 @@ def test_a_child_that_is_out_of_memory_is_a_failure_that_tells_the_limit(
 
 
 def test_a_hung_child_is_killed(tmp_path: Path) -> None:
+    before = psutil.Process().children()
     with Converter(tmp_path / "t.log", timeout_s=0.5) as made:
         failed = made.build(fc(), tmp_path)
+        assert psutil.Process().children() == before
     assert isinstance(failed, Failure)
     assert failed.error == "TimeOut"
-    assert psutil.Process().children() == []
 
 
 PARENT = """

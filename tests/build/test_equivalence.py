@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,8 +49,8 @@ ZOO = [
     spec("zoo", model="mobilenet_v2", width=25, image=64),
     spec("zoo", model="efficientnet_lite0", image=64),
     spec("zoo", model="squeezenet_1_0", image=64),
-    spec("zoo", model="alexnet", image=64),
-    spec("zoo", model="vgg16", image=32),
+    spec("zoo", model="alexnet", image=96),
+    spec("zoo", model="vgg16", image=64),
     spec("zoo", model="resnet50_v1", image=32),
     spec("zoo", model="resnet50_v2", image=32),
     spec("zoo", model="densenet121", image=32),
@@ -60,13 +60,18 @@ ZOO = [
     spec("zoo", model="inception_resnet_v2", image=75),
     spec("zoo", model="retinanet", image=64),
     spec("zoo", model="transformer_base", image=8),
-    spec("zoo", model="vit_base", image=32, width=10),
+    spec("zoo", model="vit_base", image=32, width=20),
     spec("zoo", model="block_cnn_3_1", image=32),
     spec("zoo", model="block_cnn_2_2", image=32),
 ]
 """One of each kind, with an image as small as it can be: what an op is doesn't depend on it."""
-EXPLAINED: dict[str, set[str]] = {}
-"""Ops that one of the two has and the other not, by label of the model; docs/tensorflow.md gives the reasons."""
+
+
+def explained(point: ModelSpec) -> tuple[set[str], set[str]]:
+    """Ops that only ours may have, and only the converter's; docs/tensorflow.md gives the reasons."""
+    if point.family == "rnn":
+        return set(), {"QUANTIZE"}
+    return ({"RESHAPE"} if "model=inception_v4" in point.label() else set()), set()
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +91,9 @@ def test_int8_is_what_the_converter_makes(converter: Converter, point: ModelSpec
     path = converted(converter, point, tmp_path)
     ours, theirs = models.build_graph(point), read_graph(path)
     aligned = align(ours, theirs)
-    explained = (
-        Counter(ours.layers[i].op for i in aligned.only_ours),
-        Counter(theirs.layers[i].op for i in aligned.only_theirs),
-    )
-    assert set().union(*explained) <= EXPLAINED.get(point.label(), set()), explained
+    ours_only, theirs_only = explained(point)
+    assert {ours.layers[i].op for i in aligned.only_ours} <= ours_only
+    assert {theirs.layers[i].op for i in aligned.only_theirs} <= theirs_only
     assert not list(wired(ours, theirs, aligned))
     for a, b in aligned.pairs:
         assert facts(ours, a) == facts(theirs, b), f"op {a} of ours, {b} of the converter's"
@@ -108,8 +111,6 @@ def test_floats_are_what_the_converter_makes(
     converter: Converter, point: ModelSpec, precision: Precision, tmp_path: Path
 ) -> None:
     """The weights are the same, so nothing has to be transplanted."""
-    import dataclasses
-
     same = dataclasses.replace(point, precision=precision)
     data = converted(converter, same, tmp_path).read_bytes()
     written = bytes(write_model(models.build_graph(same)))

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from paraedge import flow
+from paraedge.analyze.partial import without_parts
 from paraedge.archive import read_campaign
 from paraedge.report.data import ReportData, gather, kind_of, like, main_precision
 from paraedge.report.explained import explained
 from paraedge.report.figures import models, ranges
 from paraedge.report.figures.speedup import best_parameter
 from paraedge.report.findings import headlines
-from paraedge.report.partial import without_parts
 from paraedge.report.sections import sections, sort_of
 from paraedge.report.sections.heatmaps import heatmap_section
 from paraedge.report.sections.ranges import ranges_section

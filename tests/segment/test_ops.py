@@ -18,6 +18,7 @@ from paraedge.core.profile import OpTime, Profile, by_kind
 from paraedge.core.spec import ModelSpec
 from paraedge.devices import registry
 from paraedge.models.fc import FcParams
+from paraedge.models.zoo import ZooParams
 from paraedge.segment import pieces
 from paraedge.segment.ops import check_profiled, open_profiler, sentences
 from paraedge.tflite import write_model
@@ -78,6 +79,32 @@ def test_less_than_the_whole_is_put_down_to_the_caches(graph: LayerGraph) -> Non
     assert "70 % less" in last(made, graph)
     assert "caches" in last(made, graph)
     assert "copy for each op" not in last(made, graph)
+
+
+def test_one_op_has_nobody_to_compete_with(graph: LayerGraph) -> None:
+    single = last(profile(2.0, ("FULLY_CONNECTED", 1, 1.0)), graph)
+    assert "50 % apart" in single
+    assert "caches" not in single
+
+
+def test_ops_that_a_prediction_leaves_to_the_cpu_have_no_time(tmp_path: Path) -> None:
+    spec = ModelSpec(family="zoo", params=ZooParams(model="transformer_base"))
+    whole, target = models.build_graph(spec), Target(device="sim-edgetpu-usb3")
+    with open_profiler(registry.find(target.device), target, tmp_path) as take:
+        found = take(Job(spec=spec, graph=whole, artifact=None))
+    assert isinstance(found, Profile)
+    assert sum(len(one.indices) for one in found.ops) == len(whole.layers)
+    assert {one.op for one in found.failed} >= {"FULLY_CONNECTED", "BATCH_MATMUL"}
+    assert all((one.error or "").startswith("on the CPU, ") for one in found.failed)
+    assert found.added_ms == pytest.approx(found.whole_ms)
+    said = list(sentences(found, whole))
+    assert "which leaves out the ops on the CPU" in said[-1]
+    assert not any("can't run alone" in text for text in said)
+
+
+def test_pieces_of_several_ops_are_not_called_ops(graph: LayerGraph) -> None:
+    said = next(sentences(profile(1.0, ("DEQUANTIZE + ADD", 2, 0.3)), graph))
+    assert said.startswith(f"2 pieces of {len(graph.layers)} ops")
 
 
 def test_shared_parameters_are_said_to_be_copied(graph: LayerGraph) -> None:

@@ -38,8 +38,7 @@ def draw(data: ReportData, family: str) -> Panel | None:
     low, high = table["weight_bytes"].min() / MIB, table["weight_bytes"].max() / MIB
     text = (
         f"{family}: latency of {table['spec_id'].nunique()} models with {style.plain(low)} to {style.plain(high)} "
-        "MiB of "
-        f"weights{'' if batch == 1 else f', batch {batch}'}. Lines join the models of like size by their median."
+        f"MiB of weights{data.only_of(family)}. Lines join the models of like size by their median."
     )
     return Panel(name=f"latency-{family}", text=text, figure=figure)
 
@@ -91,5 +90,6 @@ def _capacity(axes: Axes, data: ReportData) -> None:
             axes.axvline(size, color=style.MUTED, linewidth=0.9, linestyle=":")
             axes.annotate(
                 f"on-chip memory\n{size:.3g} MiB ", (size, 1.0), xycoords=("data", "axes fraction"), fontsize=7.5,
-                color=style.MUTED, ha="right", va="top",
+                color=style.MUTED, ha="right", va="top", zorder=4,
+                bbox={"facecolor": style.PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
             )  # fmt: skip

@@ -41,6 +41,7 @@ def draw(data: ReportData, family: str, most: int) -> Panel | None:
     axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=8)
     style.key(figure, entries)
     text = (
-        f"{family}: latency of {len(order)} models, fewest MACs on top. Several marks of one kind are widths or images."
+        f"{family}: latency of {len(order)} models, fewest MACs on top{data.only_of(family)}. Several marks of one "
+        "kind are widths or images."
     )
     return Panel(name=f"models-{family}", text=text, figure=figure)

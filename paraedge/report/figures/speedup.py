@@ -56,7 +56,7 @@ def draw_parameter(pairs: pd.DataFrame, base: Series, new: Series, family: str, 
         upper = shown[place + 1] if place + 1 < len(shown) else None
         mine = pairs[column == value] if step == 1 else pairs[(column >= value) & ((column < upper) if upper else True)]
         # without the ends: they are hard to see on a dark page and on a light one
-        colour = to_hex(style.SEQUENTIAL(0.15 + 0.72 * place / max(len(shown) - 1, 1)))
+        colour = to_hex(style.SEQUENTIAL(0.25 + 0.62 * place / max(len(shown) - 1, 1)))
         shape = style.family_style(family)[1]
         style.marker(axes, mine["parameters"], mine["speedup"], colour=colour, shape=shape, hollow=is_hollow(new, base))
         name = value if isinstance(value, str) else style.plain(float(value))

@@ -62,5 +62,7 @@ def _words(family: str, fits: Sequence[tuple[Series, WeightsGroup]], what: str) 
         if known:
             most = max(known, key=lambda weight: abs(weight.value or 0))
             place = group.where.get("weights_place")
-            parts.append(f"{most.feature} ({most.value:+.2f}) on {series.title}{f', {place}' if place else ''}")
+            low, high = most.low, most.high
+            unsure = "" if low is not None and high is not None and low * high > 0 else ", an interval across 0"
+            parts.append(f"{most.feature} ({most.value:+.2f}{unsure}) on {series.title}{f', {place}' if place else ''}")
     return f"{family}: what moves {what} most is {'; '.join(parts)}."

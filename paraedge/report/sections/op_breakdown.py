@@ -13,7 +13,7 @@ from paraedge.archive.ops import read_ops
 from paraedge.core.device import Origin
 from paraedge.core.words import plural
 from paraedge.report.canvas import Panel
-from paraedge.report.data import REAL, ReportData, Series, campaign_name, kind_of, like
+from paraedge.report.data import REAL, ReportData, Series, campaign_name, kind_of, like, only_like
 from paraedge.report.figures import op_breakdown as figure
 from paraedge.report.sections.section import MOST_MODELS, MOST_SERIES, Section
 from paraedge.report.tables import Column, Table, cell
@@ -36,10 +36,11 @@ TEXT = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Device:
-    """A device with the models that were taken apart on it."""
+    """A device with the models that were taken apart on it; `only`: which of them are comparable, if not all."""
 
     series: Series
     found: Breakdown
+    only: str
 
 
 def op_breakdown_section(data: ReportData) -> Section:
@@ -52,13 +53,9 @@ def op_breakdown_section(data: ReportData) -> Section:
     panels = [_by_group(device, colours) for device in devices[:MOST_SERIES]]
     for device in _first_of_each_origin(devices):
         panels += _by_parameter(data, device, colours)
-    holes = tuple(
-        f"{device.found.incomplete} models on {device.series.title} are left out: an op of theirs can't run alone."
-        for device in devices
-        if device.found.incomplete
-    )
+    holes = tuple(_lacking(device) for device in devices if device.found.incomplete)
     return Section(
-        id=ID, short=SHORT, title=TITLE, texts=(TEXT,), panels=tuple(panels),
+        id=ID, short=SHORT, title=TITLE, texts=(TEXT + _only_text(devices),), panels=tuple(panels),
         tables=(_sums_table(devices), _shares_table(devices)), holes=holes,
     )  # fmt: skip
 
@@ -75,8 +72,26 @@ def _devices(data: ReportData) -> Iterator[Device]:
                 key=f"{place} {target}", label=name, campaign=campaign.name, target=str(target),
                 simulated=mine["origin"].iloc[0] == Origin.SIMULATED.value, place=len(found), roofs=(),
             )  # fmt: skip
-            found.append(Device(series=known.get(made.key, made), found=_comparable(breakdown(mine))))
+            all_models = breakdown(mine)
+            found.append(
+                Device(
+                    series=known.get(made.key, made),
+                    found=_comparable(all_models),
+                    only=only_like(all_models.models),
+                )
+            )
     return iter(sorted(found, key=lambda device: device.series.simulated))
+
+
+def _only_text(devices: Sequence[Device]) -> str:
+    only = sorted({device.only for device in devices if device.only})
+    return f" Of the models that were taken apart{' or'.join(only)} are shown." if only else ""
+
+
+def _lacking(device: Device) -> str:
+    count, simulated = device.found.incomplete, device.series.simulated
+    why = "the prediction leaves ops with MACs to the host's CPU" if simulated else "an op can't run alone"
+    return f"{plural(count, 'model')} on {device.series.title} {'is' if count == 1 else 'are'} left out: {why}."
 
 
 def _comparable(found: Breakdown) -> Breakdown:
@@ -159,9 +174,8 @@ def _sums_table(devices: Sequence[Device]) -> Table:
         models = device.found.models
         ratio, to_least = models["ratio"], models["added_ms"] / models["least_ms"]
         figures = (ratio.median(), ratio.min(), ratio.max(), to_least.median())
-        rows.append(
-            (device.series.label, device.series.origin, cell(len(ratio)), *(cell(100 * one, 3) for one in figures))
-        )
+        cells = (cell(round(100 * one, 6), 3) for one in figures)
+        rows.append((device.series.label, device.series.origin, cell(len(ratio)), *cells))
     columns = (
         Column(title="device"), Column(title="origin", badge=True), Column(title="models", number=True),
         *(Column(title=name, unit="% of the whole", number=True) for name in ("median", "least", "most")),
