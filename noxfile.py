@@ -49,7 +49,7 @@ def slow(session: nox.Session) -> None:
 def tensorflow(session: nox.Session) -> None:
     """Hold the files written directly against TensorFlow's converter and Keras (minutes; installs TensorFlow)."""
     session.install(".[test,tensorflow]")
-    session.run("pytest", "-m", "tensorflow", *session.posargs)
+    session.run("pytest", "-s", "-m", "tensorflow", *(session.posargs or ["tests", "benchmarks"]))
 
 
 @nox.session

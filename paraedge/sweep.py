@@ -90,8 +90,11 @@ class Sweep:
         return size_of(self.grids)
 
     def points(self) -> Iterator[ModelSpec]:
-        """The points in order, each once, lazily."""
-        return points_of(self.grids)
+        """The points in order, each once, lazily. Raises BadInput at one whose values can't be combined."""
+        try:
+            yield from points_of(self.grids)
+        except BadInput as error:
+            raise BadInput(f"{self.source}: {error}") from None
 
 
 def load_sweep(path_or_name: str | Path) -> Sweep:

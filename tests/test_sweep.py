@@ -300,6 +300,12 @@ def test_what_is_wrong_is_said_in_one_line(text: str, message: str) -> None:
     assert len(said) < 300
 
 
+def test_values_that_can_not_be_combined_are_said_with_the_file_at_whatever_point() -> None:
+    sweep = parse(HEAD + '[[grid]]\nfamily = "zoo"\nmodel = ["mobilenet_v1", "vgg16"]\nwidth = [100, 50]\n')
+    with pytest.raises(BadInput, match=r"^t.toml: width = 50: vgg16 has the published width only, 100$"):
+        list(sweep.points())
+
+
 @pytest.mark.parametrize(
     ("head", "message"),
     [

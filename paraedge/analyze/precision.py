@@ -98,9 +98,9 @@ def sentences(result: PrecisionResult) -> Iterator[str]:
         ranks = sorted(result.of(target, "all"), key=lambda one: -one.mean.value)
         parts = [f"{one.precision} is {_times(one.mean)} ({one.least:.2g} to {one.most:.2g})" for one in ranks]
         origin = result.pairs.loc[result.pairs["target"] == target, "origin"].iloc[0]
-        count = max(one.count for one in ranks)
+        models = plural(max(one.count for one in ranks), "model")
         start = (
-            f"On {target} ({origin}), compared with float32, {_joined(parts)}: geometric means over {plural(count, 'model')}, in "
+            f"On {target} ({origin}), compared with float32, {_joined(parts)}: geometric means over {models}, in "
             "brackets from the one that gains least to the one that gains most."
         )
         faster = [one.precision for one in ranks if _verdict(one.mean) == "faster"]

@@ -17,7 +17,7 @@ from paraedge.core.spans import Spans
 from paraedge.core.words import plural, quantity_bytes
 from paraedge.partition import strategies
 from paraedge.partition.problem import Problem
-from paraedge.partition.profiled import Measured, SpanLatency, from_spans, profiled_cuts
+from paraedge.partition.profiled import SpanLatency, from_spans, profiled_cuts
 from paraedge.simulate.shapes import known_bytes
 from paraedge.tflite import model_bytes_estimate
 from paraedge.tflite.cut import check_cuts
@@ -149,27 +149,20 @@ CUTTERS: Mapping[str, Callable[[Given], Cuts]] = {
 
 def cuts_of(strategy: str, given: Given) -> Cuts:
     """The cuts of a strategy, which has layers that can't be cut apart for one. Raises BadInput where it finds none."""
-    problem, latency = given.problem, given.latency
+    problem = given.problem
     if problem.cuttable is None:
         return CUTTERS[strategy](given)
     borders = tuple(sorted({0, *problem.cuttable, problem.layers}))
     units = len(borders) - 1
-    if given.segments > units and strategy not in ("size6", "fit"):
+    if given.segments > units and strategy not in ("size6", "fit"):  # which find their own number
         raise BadInput(f"{given.segments} segments of {problem.model}, which can be cut into {units} at most")
+    latency = None if given.latency is None else _of_units(given.latency, borders)
+    joined = dataclasses.replace(given, problem=_in_units(problem, borders), latency=latency, borders=borders)
+    return tuple(borders[cut] for cut in CUTTERS[strategy](joined))
 
-    def of_units(first: int, end: int, rounds: int) -> Measured:
-        assert latency is not None
-        return latency(borders[first], borders[end], rounds)
 
-    found = CUTTERS[strategy](
-        dataclasses.replace(
-            given,
-            problem=_in_units(problem, borders),
-            latency=None if latency is None else of_units,
-            borders=borders,
-        )
-    )
-    return tuple(borders[cut] for cut in found)
+def _of_units(latency: SpanLatency, borders: tuple[int, ...]) -> SpanLatency:
+    return lambda first, end, rounds: latency(borders[first], borders[end], rounds)
 
 
 def _in_units(problem: Problem, borders: tuple[int, ...]) -> Problem:

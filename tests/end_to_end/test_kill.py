@@ -15,12 +15,12 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+import pytest
 
 from paraedge.core.device import Origin
 from paraedge.devices import registry
 from paraedge.sweep import load_sweep
 
-KILLS = 30
 SWEEP = """
 name = "killed"
 devices = ["cpu", "sim-edgetpu-usb3"]
@@ -76,14 +76,15 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_killed_thirty_times_and_resumed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [12, pytest.param(30, marks=pytest.mark.slow)])
+def test_killed_again_and_again_and_resumed(tmp_path: Path, kills: int) -> None:
     sweep_file, out = tmp_path / "killed.toml", tmp_path / "campaign"
     sweep_file.write_text(SWEEP)
     mark = uuid.uuid4().hex
     environment = {**os.environ, "PARAEDGE_TEST_MARK": mark}
     moments = random.Random(20)
     killed = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         # most kills fall where rows are written; the rest on start-up, roofs and repair
         killed += run_and_kill(
             command(sweep_file, out), environment, moments.choice([0.3, 1.0, 2.5]) + moments.random()
@@ -92,7 +93,7 @@ def test_killed_thirty_times_and_resumed(tmp_path: Path) -> None:
         while living(mark) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert living(mark) == []
-    assert killed >= KILLS // 2, "the campaign ended too early for the kills to mean anything"
+    assert killed >= kills // 2, "the campaign ended too early for the kills to mean anything"
 
     done = subprocess.run(
         command(sweep_file, out), env=environment, capture_output=True, text=True, timeout=300, check=False

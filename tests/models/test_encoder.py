@@ -60,9 +60,11 @@ def test_every_graph_is_well_formed(tokens: int, precision: Precision, batch: in
     }
 
 
-def test_it_has_one_width() -> None:
+def test_it_has_one_width_and_no_classes() -> None:
     with pytest.raises(BadInput, match="width = 50: transformer_base has the published width only, 100"):
         ZooParams(model=NAME, width=50)
+    with pytest.raises(BadInput, match="output = 10: transformer_base tells no classes apart"):
+        ZooParams(model=NAME, output=10)
 
 
 # --- values ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from paraedge.report.data import gather
 from paraedge.report.figures.op_breakdown import OTHERS, colours_of, folded
 from paraedge.report.sections import sections
 from paraedge.report.sections.op_breakdown import op_breakdown_section
+from paraedge.report.setup import setup
 
 CPU = Target(device="cpu", threads=1, kernels="xnnpack")
 SIM = Target(device="sim-edgetpu-pcie")
@@ -102,6 +104,35 @@ def test_devices_that_no_run_has_are_drawn_too(make_campaign: Any, tmp_path: Pat
     data = gather([make_campaign(tmp_path, devices=(SIM.device,), points=[])])
     section = next(section for section in sections(data) if section.id == "ops")
     assert [panel.name for panel in section.panels[:2]] == ["ops-cpu-threads-1-kernels-xnnpack", "ops-sim-edgetpu-pcie"]
+
+
+def test_a_model_predicted_in_part_is_left_out_and_said(make_campaign: Any, tmp_path: Path) -> None:
+    write(tmp_path, FC[:4])
+    part = OpTime(op="FULLY_CONNECTED", indices=(1,), macs=9, latency_ms=None, error="on the CPU, it has a batch")
+    lacking = dataclasses.replace(made(SIM, ("RESHAPE", 1.0)), ops=(*made(SIM, ("RESHAPE", 1.0)).ops, part))
+    spec = ModelSpec(family="fc", params=FC[7])
+    OpsTable(tmp_path, NAMES).append(spec, SIM, Origin.SIMULATED, lacking)
+    section = op_breakdown_section(gather([make_campaign(tmp_path, devices=("cpu", SIM.device))]))
+    assert section.holes == (
+        "1 model on sim-edgetpu-pcie (simulated) is left out: the prediction leaves ops with MACs to the host's CPU.",
+    )
+    assert "RESHAPE" not in "".join(panel.text for panel in section.panels)
+
+
+def test_the_text_says_which_models_are_set_beside_each_other(make_campaign: Any, tmp_path: Path) -> None:
+    table = OpsTable(tmp_path, NAMES)
+    for precision in ("int8", "float32"):
+        spec = ModelSpec(family="fc", params=FC[3], precision=precision)
+        table.append(spec, CPU, Origin.MEASURED, made(CPU, ("ADD", 1.0)))
+    (text,) = op_breakdown_section(gather([make_campaign(tmp_path)])).texts
+    assert text.endswith("Of the models that were taken apart, only int8 are shown.")
+
+
+def test_a_profile_does_not_count_as_time_of_the_campaign(make_campaign: Any, tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path)
+    run, profile = ({"rows": rows, "wall_s": 10.0, "timed_s": rows / 2} for rows in (10, 0))
+    campaign.meta["invocations"] = [run, profile]
+    assert dict(setup(gather([campaign]), 0).facts)["Time"] == "10 s, 50 % of it inside timed blocks"
 
 
 def test_kinds_beyond_the_colours_are_together() -> None:

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from paraedge.report.data import ReportData, gather
+from paraedge.report.figures.latency import draw
+from paraedge.report.findings import peaks
 from paraedge.report.sections.precision import precision_section, quantization_headline
 
 SLOWER = {"float32": 3.0, "float16": 3.0, "dynamic_range": 1.5, "int8": 1.0}
@@ -58,6 +60,15 @@ def test_a_model_without_its_float32_is_named_as_left_out(data: ReportData) -> N
 def test_the_headline_is_one_sentence_of_the_first_device(data: ReportData) -> None:
     (sentence,) = quantization_headline(data)
     assert sentence.startswith("On cpu threads=1 kernels=xnnpack (measured), compared with float32, int8 is 3 times")
+
+
+def test_other_figures_say_which_precision_they_are_of(data: ReportData) -> None:
+    family = data.families[0]
+    panel = draw(data, family)
+    assert panel is not None
+    assert ", only int8. Lines join" in panel.text
+    (best,) = (text for text in peaks(data) if "(simulated)" not in text)
+    assert "precision=int8" in best
 
 
 def test_one_precision_makes_no_section(make_campaign: Any, tmp_path: Path) -> None:

@@ -251,3 +251,30 @@ def test_more_segments_than_ops(strategy: str) -> None:
     cuts = [1, 2] if strategy == "manual" else None
     with pytest.raises(BadInput, match=r"3 segments of a model of 2 ops"):
         choose(problem, graph, strategy, 3, cuts=cuts)
+
+
+@pytest.mark.parametrize("strategy", [name for name in CUTTING if name != "fit"])
+def test_no_strategy_cuts_behind_what_only_unpacks_a_constant(strategy: str) -> None:
+    spec = ModelSpec(family="fc", params=FcParams(widths=(512, 512, 2048), input=64, output=10), precision="float16")
+    graph = models.build_graph(spec)
+    unpacking = len(graph.unpacked)
+    found = choose(equal_hosts(graph, 3).problem, graph, strategy)
+    assert all(cut > unpacking for cut in found.cuts)
+    if strategy in ("params", "balanced"):  # weights count where they are read, not where they are unpacked
+        assert found.cuts == (unpacking + 2, unpacking + 3)
+    if strategy not in ("optimal", "size6"):  # which find their own number
+        with pytest.raises(BadInput, match=r"6 segments of fc .*, which can be cut into 4 at most"):
+            choose(equal_hosts(graph, 6).problem, graph, strategy)
+
+
+def equal_hosts(graph: LayerGraph, count: int) -> Costs:
+    text = f"""
+    name = "alike"
+    [[host]]
+    name = "board"
+    count = {count}
+    gmacs_per_s = 10
+    memory_mib = 512
+    link_mbit_per_s = 1000
+    """
+    return costs_of(graph, parse_cluster(text, source="alike"))

@@ -66,7 +66,7 @@ def test_what_invokes_cost_is_taken_off_the_shares(graph: LayerGraph) -> None:
     assert made.fixed_ms == pytest.approx(0.1)
     shares = {kind.op: kind.share for kind in by_kind(made)}
     assert shares == {"ADD": pytest.approx(0.0), "MUL": pytest.approx(1.0)}
-    assert "100 us each" in last(made, graph)
+    assert "of its own, 100 us (" in last(made, graph)
     assert "100 % more" in last(made, graph)
     less = profile(1.5, ("ADD", 10, 0.1), ("MUL", 1, 1.0))
     assert less.fixed_ms == pytest.approx(0.05)

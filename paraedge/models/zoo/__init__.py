@@ -72,6 +72,8 @@ class ZooParams(Params):
         model = MODELS[self.model]
         if self.width != 100 and not model.has_widths:
             raise BadInput(f"width = {self.width}: {self.model} has the published width only, 100")
+        if self.output is not None and not model.classes:
+            raise BadInput(f"output = {self.output}: {self.model} tells no classes apart; leave the key out")
         if self.output is None and model.classes:  # spelt out, so that specs keep the identity that they had
             object.__setattr__(self, "output", model.classes)
         if self.side < model.least_image:

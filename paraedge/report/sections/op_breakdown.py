@@ -174,7 +174,7 @@ def _sums_table(devices: Sequence[Device]) -> Table:
         models = device.found.models
         ratio, to_least = models["ratio"], models["added_ms"] / models["least_ms"]
         figures = (ratio.median(), ratio.min(), ratio.max(), to_least.median())
-        cells = (cell(round(100 * one, 6), 3) for one in figures)
+        cells = (cell(round(100 * one, 2), 3) for one in figures)
         rows.append((device.series.label, device.series.origin, cell(len(ratio)), *cells))
     columns = (
         Column(title="device"), Column(title="origin", badge=True), Column(title="models", number=True),
