@@ -81,7 +81,9 @@ def test_the_direct_writer_against_the_converter(benchmark: BenchmarkFixture, tm
             lambda: seconds(lambda spec: build_artifact(spec, models.build_graph(spec), tmp_path), specs), rounds=3
         )
     with peak_memory(converter_bytes), Converter(tmp_path / "log") as converter:
-        seconds(lambda spec: converter.build(spec, tmp_path), [WARM_UP])  # its start and TensorFlow's import don't count
+        seconds(
+            lambda spec: converter.build(spec, tmp_path), [WARM_UP]
+        )  # its start and TensorFlow's import don't count
         converted = seconds(lambda spec: converter.build(spec, tmp_path), specs)
     ratios = sorted(b / a for a, b in zip(direct, converted, strict=True))
     ratio = sum(converted) / sum(direct)

@@ -1,4 +1,4 @@
-"""The same points from both writers, timed on the CPU and held against each other as a user would: `paraedge compare`."""
+"""The same points from both writers, timed on the CPU and compared as a user would: `paraedge compare`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def test_the_writers_files_take_the_same_time(benchmark: BenchmarkFixture, tmp_p
     found = json.loads(compared.stdout)
     print(f"\n{found['counts']}, measured mean {found['means']['measured']}")
     for point in found["points"]:
-        print(f"  {point['spec_id']} {point['speedup']:.3f} ({point['low']:.3f} to {point['high']:.3f}) {point['verdict']}")
+        interval = f"{point['low']:.3f} to {point['high']:.3f}"
+        print(f"  {point['spec_id']} {point['speedup']:.3f} ({interval}) {point['verdict']}")
     benchmark.extra_info.update(found["counts"])
     assert found["counts"]["faster"] == found["counts"]["slower"] == 0
     assert sum(found["counts"].values()) == 9

@@ -1,6 +1,7 @@
 """Sizes of networks of keras.applications, counted from Keras' own layers by a child process.
 
-As a script, `keras_sizes.py ResNet50:224 ...` prints them as JSON; it imports Keras, and the tests nothing of it.
+As a script, `keras_sizes.py ResNet50:224 MobileNet:128:25 ...` prints them as JSON, the last number being a width in
+percent; it imports Keras, and the tests nothing of it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def describe(op: str, kernel: tuple[int, ...], output: tuple[int, ...]) -> str:
 
 
 def sizes_of(*models: str) -> dict[str, Sizes]:
-    """Of each `Name:image`, from one child process."""
+    """Of each `Name:image` or `Name:image:width`, from one child process."""
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, __file__, *models]
     result = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=600, check=False)
@@ -96,9 +97,10 @@ def _main() -> None:
 
     found = {}
     for model in sys.argv[1:]:
-        name, _, image = model.partition(":")
+        name, image, *widths = model.split(":")
+        alpha = {"alpha": int(widths[0]) / 100} if widths else {}
         side = int(image)
-        found[model] = _sizes(getattr(applications, name)(weights=None, input_shape=(side, side, 3)))
+        found[model] = _sizes(getattr(applications, name)(weights=None, input_shape=(side, side, 3), **alpha))
     print(json.dumps(found))  # noqa: T201
 
 

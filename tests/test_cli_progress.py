@@ -76,6 +76,26 @@ def test_progress_on_a_terminal_is_a_bar_with_the_point_rate_and_time_left(sweep
     assert " left" in text
 
 
+def test_each_phase_of_a_model_is_drawn_where_a_narrow_terminal_shows_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one may stand for minutes, however soon it followed the one before."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    phases = ("starting TensorFlow", "building the Keras model", "converting")
+    with progress.shown() as listener:
+        for phase in phases:
+            listener(
+                Progress(
+                    done=0, total=6, label="fc input=64 " * 9, device="tensorflow", round=None, status=phase,
+                    elapsed_s=0.01,
+                )
+            )  # fmt: skip
+    shown = capsys.readouterr().err
+    assert all(f"tensorflow, {phase}" in shown for phase in phases)
+
+
 def test_stopped_by_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     path = tmp_path / "long.toml"
     path.write_text(

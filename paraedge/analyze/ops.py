@@ -25,7 +25,7 @@ class Breakdown:
     block; of a prediction the same), `added_ms` (all parts together) and `ratio`, of `added_ms` to `whole_ms`. shares:
     from 0 to 1, a column a kind, the largest first, without what each op pays for an invoke of its own; what an op is
     predicted to spend streaming parameters is a kind of its own. incomplete: models left out because an op of theirs
-    can't run alone, or because their prediction leaves ops with MACs to the CPU.
+    can't run alone, or because their prediction leaves out ops with MACs.
     """
 
     models: pd.DataFrame

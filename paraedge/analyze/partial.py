@@ -1,4 +1,4 @@
-"""Simulated latencies that leave out what stays on the CPU: parts of a model, which nothing may be compared with."""
+"""Simulated latencies that leave ops of a model out: parts of it, which nothing may be compared with."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from paraedge.core.device import Origin
 from paraedge.core.errors import short
 from paraedge.core.macs import MACS
 
-LEFT_OUT = re.compile(rf"\b({'|'.join(map(re.escape, MACS))})\b[^;]*: on the CPU|\.\.\.$")
-"""Of a row's warnings: an op with MACs that the simulation places on the CPU, or a list too long to tell."""
+_WITH_MACS = rf"\b({'|'.join(map(re.escape, MACS))})\b"
+LEFT_OUT = re.compile(rf"leaves out [^;:]*{_WITH_MACS}|leaves out [^;:]*: mapped, but|leaves out .*\.\.\.$")
+"""Of a row's warnings: an op with MACs that the simulation leaves out, one on the device that it has no time for, or a
+list too long to tell."""
 
 
 def without_parts(points: pd.DataFrame) -> pd.DataFrame:
@@ -20,11 +22,10 @@ def without_parts(points: pd.DataFrame) -> pd.DataFrame:
     The simulator has no costs for a host's CPU. A latency without ops that hold MACs would be a speed-up that no device
     gives; one that lacks only a last SOFTMAX or the like stands.
     """
-    if not {"placed", "warnings", "origin"} <= set(points.columns):
+    if not {"warnings", "origin"} <= set(points.columns):
         return points
-    placed, warnings = (points[name].astype("string").fillna("") for name in ("placed", "warnings"))
-    on_cpu = placed.str.contains("on_cpu=", regex=False).astype(bool)
-    partly = (points["origin"] == Origin.SIMULATED.value) & (points["status"] == "ok") & on_cpu
+    warnings = points["warnings"].astype("string").fillna("")
+    partly = (points["origin"] == Origin.SIMULATED.value) & (points["status"] == "ok")
     partly &= warnings.map(lambda text: LEFT_OUT.search(text) is not None).astype(bool)
     if not partly.any():
         return points
@@ -45,5 +46,6 @@ def _reason(warnings: str) -> str:
 
 RESULTS = (
     "latency_median_ms", "latency_low_ms", "latency_high_ms", "latency_p90_ms", "latency_p99_ms", "latency_mean_ms",
-    "latency_min_ms", "first_ms", "gops_per_s", "examples_per_s",
+    "latency_min_ms", "first_ms", "gops_per_s", "examples_per_s", "throughput_per_s", "steady_per_s", "pass_ms",
+    "fill_ms", "drain_ms", "bottleneck_ms", "lower_bound_ms", "gap",
 )  # fmt: skip

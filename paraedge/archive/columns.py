@@ -122,7 +122,7 @@ RESULT: tuple[Column, ...] = (
     _text("placed", "layers by index, as `on_chip=0-2 off_chip=3 on_cpu=4`; `on_device=0-3` if only bytes are known"),
     _text("builder", "maker of the model file: `direct`, `tensorflow`, or `file` for one's own; empty where none is"),
     _text("compiler", "version of the edgetpu_compiler that made the file; empty where it is not compiled"),
-    _number("gops_per_s", "1e9 operations/s", "2 x `macs` by `latency_median_ms`"),
+    _number("gops_per_s", "1e9 operations/s", "2 x `macs` by `latency_median_ms`; empty where that leaves MACs out"),
     _number("examples_per_s", "examples/s", "`batch` by `latency_median_ms`"),
     _number("temperature_c", "degrees Celsius", "of the device at the end of the visit, where it can be read"),
     _text("warnings", "what makes the numbers doubtful, joined by `; `"),
@@ -212,9 +212,7 @@ OPS: tuple[Column, ...] = (
     _number("compute_ms", "ms", "simulated: part of an op's latency spent in arithmetic"),
     _number("weights_ms", "ms", "simulated: part spent streaming its parameters"),
     _number("latency_min_ms", "ms", "fastest block of a measured whole model"),
-    _text(
-        "error", "why there is no time, as `stage: error: signal: message`; of a simulated op, why it stays on the CPU"
-    ),
+    _text("error", "why there is no time, as `stage: error: signal: message`; of a simulated op, why it is left out"),
 )
 """Columns of ops.csv after the parameters; before them are those of POINT but `run_id`."""
 

@@ -90,7 +90,8 @@ def make_row(
         cells.update(_measured_cells(outcome, invokes))
         blocks = outcome.blocks or _predicted_blocks(outcome.prediction)
         cells["samples"] = len(blocks)
-        cells.update(_rates(cells, spec.batch))
+        partial = outcome.prediction is not None and _leaves_macs_out(outcome.prediction, graph)
+        cells.update(_rates(cells, spec.batch, partial=partial))
         placement = placement or (outcome.prediction.placement if outcome.prediction else None)
     else:
         cells["status"] = "failed"
@@ -224,11 +225,16 @@ def _predicted_blocks(prediction: Prediction | None) -> tuple[Block, ...]:
     return () if prediction is None else (Block(invokes=1, duration_ns=round(prediction.latency_ms * 1e6)),)
 
 
-def _rates(cells: Mapping[str, Cell], batch: int) -> dict[str, Cell]:
+def _leaves_macs_out(prediction: Prediction, graph: LayerGraph | None) -> bool:
+    """Whether MACs of the model, or ops that may have some, stay on a host's CPU, which the latency leaves out."""
+    return graph is not None and any(graph.macs_by_layer[index] != 0 for index in prediction.placement.on_cpu)
+
+
+def _rates(cells: Mapping[str, Cell], batch: int, *, partial: bool) -> dict[str, Cell]:
     latency_ms, macs = cells["latency_median_ms"], cells.get("macs")
     if not isinstance(latency_ms, float) or latency_ms <= 0:
         return {}
-    gops = 2 * macs / latency_ms * 1e-6 if isinstance(macs, int) else None
+    gops = 2 * macs / latency_ms * 1e-6 if isinstance(macs, int) and not partial else None
     return {"gops_per_s": gops, "examples_per_s": batch * 1e3 / latency_ms}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,9 +47,10 @@ def open_builder(name: Builder, *, log: Path, told: Callable[[ModelSpec, str], N
         yield DIRECT
         return
     from paraedge.build.converter import Converter
+    from paraedge.build.scratch import work_folder
 
-    with Converter(log, told=told) as converter, tempfile.TemporaryDirectory(prefix="paraedge-converted-") as kept:
-        convert = _Keeping(converter.build, Path(kept))
+    with Converter(log, told=told) as converter, work_folder(in_memory=False) as kept:
+        convert = _Keeping(converter.build, kept)
 
         def build(spec: ModelSpec, graph: LayerGraph, folder: Path) -> Artifact | Failure:
             return build_artifact(spec, graph, folder) if spec.family == "file" else convert(spec, folder)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -27,6 +28,8 @@ INSTALL = "pip install 'paraedge[tensorflow]'"
 TIMEOUT_S = 900.0
 BASE_BYTES, BYTES_A_PARAMETER = 500 << 20, 40
 """Memory of TensorFlow itself, and for each weight of a model: somewhat less than was measured (docs/tensorflow.md)."""
+SAVED_BYTES = 4 << 20
+"""Of a model on disk that are no weights, roughly."""
 GROWN_BYTES = 3 << 30
 """A child that has so much in memory between two models is replaced by a new one."""
 
@@ -74,7 +77,7 @@ class Converter:
         A file is there whole or not at all. Whatever goes wrong with it (the child killed, crashed, hung or out of
         memory, a float tensor in an int8 model) is a Failure of stage `build`; the next model gets a new child.
         """
-        reason = why_not(spec, self.memory_mb)
+        reason = why_not(spec, self.memory_mb, self._scratch)
         if reason is not None:
             return reason
         path = folder / f"{spec.spec_id}.tflite"
@@ -141,8 +144,11 @@ def fields_of(spec: ModelSpec) -> Mapping[str, object]:
     return {**{field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}, "params": params}
 
 
-def why_not(spec: ModelSpec, memory_mb: int | None = None) -> Failure | None:
-    """Why the converter isn't even asked: the model is a file already, can't be, or is too large."""
+def why_not(spec: ModelSpec, memory_mb: int | None, scratch: Path) -> Failure | None:
+    """Why the converter isn't even asked: the model is a file already, can't be, or is too large.
+
+    scratch: folder of the converter's temporary files.
+    """
     if spec.family == "file":
         return _failure("BadInput", f"{spec.label()} is a .tflite file already: there is nothing to convert")
     try:
@@ -161,7 +167,21 @@ def why_not(spec: ModelSpec, memory_mb: int | None = None) -> Failure | None:
             f"the converter needs about {needed_bytes >> 20} MiB of memory, of {room_bytes >> 20} MiB that it can have"
         )
         return _failure("MemoryError", message)
-    return None
+    return _no_space(size_bytes, scratch)
+
+
+def _no_space(size_bytes: int, scratch: Path) -> Failure | None:
+    """A Failure where the converter's temporary copy of a model doesn't fit: TensorFlow hides why it can't save it."""
+    needed_bytes = size_bytes + SAVED_BYTES
+    try:
+        free_bytes = shutil.disk_usage(scratch).free
+    except OSError as error:
+        return _failure(type(error).__name__, short(error))
+    if free_bytes >= needed_bytes:
+        return None
+    needed_mb, free_mb = needed_bytes >> 20, free_bytes >> 20
+    message = f"the converter needs {needed_mb} MiB for temporary files; {scratch.parent} has {free_mb} MiB free"
+    return _failure("OSError", f"{message}; TMPDIR may name another folder")
 
 
 def wrong(path: Path, spec: ModelSpec) -> Failure | None:

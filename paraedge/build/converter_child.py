@@ -1,15 +1,18 @@
 """The converter's child: TensorFlow in a process of its own, JSON lines over two pipes. Started by `converter_process`.
 
 `python -m paraedge.build.converter_child PARENT WRITE MEMORY_MB`: the parent's process id, the descriptor to answer on,
-and a limit of memory (0: none). Requests come over standard input; whatever TensorFlow prints goes to the log.
+and a limit of memory (0: none). Requests come over standard input; whatever TensorFlow prints goes to the log, and so
+does the traceback of a failure.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ from paraedge.models import FAMILIES
 
 OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
 """What Python and TensorFlow raise where an allocation fails."""
+OUT_OF_MEMORY_SIGNS = ("bad_alloc", "OOM when allocating")
+"""What is said then by errors of another type, as the converter's own."""
 
 
 def main(arguments: list[str]) -> None:
@@ -45,8 +50,11 @@ def answer(request: Mapping[str, Any], write: int) -> None:
         say(write, phase="writing")
         Path(request["path"]).write_bytes(data)
     except Exception as error:  # TensorFlow fails in many ways; each is this model's trouble alone
+        with contextlib.suppress(OSError, MemoryError):  # a full disk; what went wrong is said all the same
+            traceback.print_exc()
         kind = type(error).__name__
-        say(write, error="MemoryError" if kind in OUT_OF_MEMORY else kind, message=short(error))
+        starved = kind in OUT_OF_MEMORY or any(sign in str(error) for sign in OUT_OF_MEMORY_SIGNS)
+        say(write, error="MemoryError" if starved else kind, message=short(error))
     else:
         say(write, file_bytes=len(data), memory_bytes=memory_bytes())
 

@@ -19,7 +19,7 @@ from paraedge.devices.parent import child_environment, ending, kernel_kills
 
 CHILD = (sys.executable, "-m", "paraedge.build.converter_child")
 LONGEST_LINE_BYTES = 1 << 20
-TAIL_BYTES = 4096
+TAIL_BYTES = 1 << 14
 """So much of what was printed last is searched for the reason of an end."""
 END_S = 5.0
 """A child that closed its pipe gets so long to be gone."""
@@ -135,8 +135,8 @@ class ConverterProcess:
             return ""
 
     def _printed_error(self) -> str:
-        """The last line that tells of an error: TensorFlow raises some without a text, having printed it."""
-        lines = [line for line in self._printed().splitlines() if "error" in line.lower()]
+        """The last line that native code printed of an error: TensorFlow raises some without a text."""
+        lines = [line for line in self._printed().splitlines() if "error: " in line]
         return short(lines[-1].rpartition("error:")[2].strip()) if lines else "no reason was given"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from paraedge.core.errors import BadInput, TooLarge, short
 from paraedge.core.graph import LayerGraph
 from paraedge.core.outcome import Artifact, Failure
 from paraedge.core.spec import ModelSpec
-from paraedge.models.file import FileParams, check_content
+from paraedge.models.file import FileParams, own_bytes
 from paraedge.tflite import model_bytes_estimate, write_model
-from paraedge.tflite.read import map_file
 
 RECIPE = "direct"
 """How such an artifact is made; other recipes are other writers."""
@@ -31,7 +29,7 @@ def build_artifact(spec: ModelSpec, graph: LayerGraph, folder: Path) -> Artifact
     path = folder / f"{spec.spec_id}.tflite"
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        data = write_model(graph) if own is None else _own_bytes(own)
+        data = write_model(graph) if own is None else own_bytes(own)
         folder.mkdir(parents=True, exist_ok=True)
         part.write_bytes(data)
         part.replace(path)
@@ -46,12 +44,6 @@ def build_artifact(spec: ModelSpec, graph: LayerGraph, folder: Path) -> Artifact
     if own is not None:
         return Artifact(path=path, file_bytes=len(data), recipe=OWN_RECIPE, sha256=own.sha256)
     return Artifact(path=path, file_bytes=len(data), recipe=RECIPE)
-
-
-def _own_bytes(params: FileParams) -> memoryview:
-    data = map_file(params.file)
-    check_content(params, hashlib.sha256(data).hexdigest())
-    return data
 
 
 def _failure(error: Exception, message: str) -> Failure:

@@ -11,6 +11,7 @@ import typer
 from paraedge.cli.options import JsonOption, campaign_folder, example
 from paraedge.cli.output import cell, emit_json, say, table
 from paraedge.core.errors import BadInput
+from paraedge.core.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -261,7 +262,7 @@ def _print_roofline(result: RooflineResult) -> None:
     columns = [name for name in names if name in best.columns]
     table(best[columns].to_dict(orient="records"), columns)
     odd = best[best["implausible"].notna()]
-    say(f"{len(best)} points, {len(odd)} implausible; intensity in operations a byte of the level named")
+    say(f"{plural(len(best), 'point')}, {len(odd)} implausible; intensity in operations a byte of the level named")
     for target, sentence in zip(odd["target"], odd["implausible"], strict=True):
         say(f"implausible: {target}: {sentence}")
     _print_notes(result.notes)

@@ -15,6 +15,7 @@ from paraedge.cli import progress
 from paraedge.cli.options import JsonOption, SweepArgument, YesOption, refuse_many
 from paraedge.cli.output import duration, emit_json, emit_json_list, note, quantity_bytes, say, table
 from paraedge.core.errors import short
+from paraedge.core.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def expand(sweep: SweepArgument, yes: YesOption = False, json: JsonOption = Fals
     else:
         count = [0, 0]
         table(_counted(points, count))
-        note(f"{count[0]} points, about {quantity_bytes(count[1])} of model files if all were built")
+        note(f"{plural(count[0], 'point')}, about {quantity_bytes(count[1])} of model files if all were built")
 
 
 def build(
@@ -101,7 +102,7 @@ def build(
         written = list(rows)
         table(written)
         failed = sum(row["status"] == "failed" for row in written)
-        note(f"{len(written) - failed} models written to {out}, {failed} failed")
+        note(f"{plural(len(written) - failed, 'model')} written to {out}, {failed} failed")
 
 
 def _load(name: str, yes: bool) -> Sweep:
@@ -169,10 +170,11 @@ def _by_device(folder: Path) -> tuple[list[dict[str, object]], tuple[FailureKind
 
 def _by_pipeline(runs: pd.DataFrame) -> list[dict[str, object]]:
     """One row a device, number of segments, strategy and number of inputs; medians over the models that are good."""
+    from paraedge.analyze.partial import without_parts
     from paraedge.analyze.pipelines import over_fewest
     from paraedge.analyze.points import PIPELINE_KEYS, points, target_labels
 
-    made = points(runs)
+    made = without_parts(points(runs))
     made["target"] = target_labels(made.drop(columns=list(PIPELINE_KEYS)))
     made = made.join(over_fewest(made)["speedup"])
     rows: list[dict[str, object]] = []

@@ -102,7 +102,7 @@ def vars_of(value: Any) -> dict[str, object]:
 
 def _print_profile(model: Path, graph: LayerGraph, one: Profile, said: Sequence[str]) -> None:
     interval = "" if one.low_ms is None or one.high_ms is None else f" ({one.low_ms:.4g} to {one.high_ms:.4g})"
-    without = ", without the ops on the CPU" if one.untimed else ""
+    without = ", without what is not timed" if one.untimed else ""
     say(f"{model} on {one.target.label()} ({one.origin.value}): {one.whole_ms:.4g} ms{interval}{without}")
     say()
     table(_kind_rows(one))
@@ -255,7 +255,7 @@ def _print_sweep(summary: RunSummary, rows: Sequence[dict[str, Any]], notes: Map
     say("sum: all ops, each timed alone; whole: the model, and the fastest block of it")
     if notes["incomplete"]:
         what = plural(notes["incomplete"], "point")
-        say(f"{what} not in the table: an op of theirs can't run alone, or the simulator leaves ops to the CPU")
+        say(f"{what} not in the table: an op of theirs can't run alone, or the prediction leaves it out")
     say(f"{plural(summary.ok, 'point')} taken apart, {summary.failed} failed in {duration(summary.wall_s)}{before}")
     for text in notes["failures"][:3]:
         note(f"  {text}")

@@ -70,6 +70,11 @@ def _plain() -> Callable[[Progress], None]:
     return listen
 
 
+def _is_phase(now: Progress) -> bool:
+    """Whether this is a step on the way to a model, not the end of an attempt."""
+    return now.round is None and now.status not in ("ok", "failed")
+
+
 def _point(now: Progress) -> str:
     return ", ".join([now.device, *([] if now.round is None else [f"round {now.round}"]), now.label])
 
@@ -83,11 +88,12 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         def listen(now: Progress) -> None:
             failed[0] += now.status == "failed"
             text = rate.text(now)
-            if now.done < now.total and time.monotonic() - last[0] < BAR_INTERVAL_S:
+            soon = now.done < now.total and time.monotonic() - last[0] < BAR_INTERVAL_S
+            if soon and not _is_phase(now):  # a phase may last for minutes, so each is drawn
                 return
             last[0] = time.monotonic()
             text += f", {failed[0]} failed" if failed[0] else ""
-            point = _point(now) if now.round is not None else f"{_point(now)}: {now.status}"
+            point = _point(now) if now.round is not None else f"{now.device}, {now.status}: {now.label}"
             bar.update(task, completed=now.done, total=now.total, rate=text, point=point)
             bar.refresh()
 

@@ -15,7 +15,7 @@ class OpTime:
     op: TFLite's name; names joined by ` + ` for ops that can't be cut apart. indices: where they are, the first of each
     piece; the first of them is the one that was timed. length: ops in a piece. macs: of one piece, None where unknown.
     latency_ms: of one, with its 95 % interval where there is one; None where it can't run alone or where a prediction
-    leaves it to the CPU, and `error` says why.
+    leaves it out, and `error` says why.
     terms: of a simulated op, what its latency is made of.
     """
 

@@ -17,6 +17,8 @@ from paraedge.core.spec import ModelSpec, Params, ParamValue, Precision
 EIGHT_BITS = frozenset({"int8", "uint8"})
 OTHERS = frozenset({"int2", "int4", "int16", "float16", "bfloat16"})
 """Of values; int2 and int4 of weights too."""
+MOST_READ_BYTES = 1 << 30
+"""Larger files are mapped: there may be no memory for them."""
 
 
 def _found() -> Any:
@@ -48,18 +50,20 @@ class FileParams(Params):
 
 def build_file(spec: ModelSpec, params: FileParams) -> LayerGraph:
     """The network that the file holds. Raises BadInput where it is not the file that the sweep was read with."""
-    from paraedge.tflite.read import map_file
     from paraedge.tflite.whole import whole_graph
 
-    data = map_file(params.file)
-    check_content(params, hashlib.sha256(data).hexdigest())
+    data = own_bytes(params)
     return dataclasses.replace(whole_graph(data, str(params.file)), name=spec.label())
 
 
-def check_content(params: FileParams, sha256: str) -> None:
-    """Raise BadInput unless this is the SHA-256 that the sweep was read with."""
-    if sha256 != params.sha256:
+def own_bytes(params: FileParams) -> memoryview:
+    """What the file holds. Raises BadInput where it is not the file that the sweep was read with."""
+    from paraedge.tflite.read import map_file
+
+    data = map_file(params.file, read_bytes=MOST_READ_BYTES)
+    if hashlib.sha256(data).hexdigest() != params.sha256:
         raise BadInput(f"{params.file} has changed since the sweep was read: run the sweep again, for another result")
+    return data
 
 
 def find_models(path: str, folder: Path) -> list[ModelSpec]:
@@ -89,7 +93,7 @@ def _read_spec(path: str, folder: Path) -> ModelSpec:
     from paraedge.tflite.whole import whole_graph
 
     file = folder / path
-    data = map_file(file)
+    data = map_file(file, read_bytes=MOST_READ_BYTES)
     precision = precision_of(whole_graph(data, str(file)), str(file))
     sha256 = hashlib.sha256(data).hexdigest()
     params = FileParams(path=path, folder=str(folder.absolute()), sha256=sha256)
@@ -102,7 +106,8 @@ def precision_of(graph: LayerGraph, name: str) -> Precision:
     Raises BadInput, which begins with `name`, for a network of other types.
     """
     weights = {graph.tensors[i].dtype for i in graph.parameter_tensors}
-    values = {graph.tensors[i].dtype for layer in graph.layers for i in layer.outputs}
+    made = {i for layer in graph.layers for i in layer.outputs} - _looked_up(graph)
+    values = {graph.tensors[i].dtype for i in made}
     others = OTHERS & (values | weights - {"float16"})
     if others or not {"int8", "uint8", "float32"} & values:
         raise BadInput(f"{name} computes in {', '.join(sorted(others or values))}, and not in int8, uint8 or float32")
@@ -111,3 +116,12 @@ def precision_of(graph: LayerGraph, name: str) -> Precision:
     if "float16" in weights:
         return "float16"
     return "dynamic_range" if EIGHT_BITS & weights else "float32"
+
+
+def _looked_up(graph: LayerGraph) -> set[int]:
+    """What a GATHER takes from a table and only a DEQUANTIZE reads, as dynamic range has it: nothing computes in it."""
+    tables = set(graph.parameter_tensors)
+    gathers = [layer for layer in graph.layers if layer.op == "GATHER" and tables.intersection(layer.inputs)]
+    rows = {i for layer in gathers for i in layer.outputs}
+    read = {i for layer in graph.layers if layer.op != "DEQUANTIZE" for i in layer.inputs}
+    return rows - read - set(graph.outputs)

@@ -116,8 +116,9 @@ def gather(campaigns: Sequence[Campaign], published: pd.DataFrame | None = None)
     together = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(ESSENTIAL))
     columns = list(dict.fromkeys(name for table in tables for name in table.columns))
     together = together.reindex(columns=list(dict.fromkeys([*columns, *ESSENTIAL])))
+    together = without_parts(together)
     over_devices = pipeline_rows(together)
-    plain = without_parts(together.drop(index=over_devices.index).reset_index(drop=True))
+    plain = together.drop(index=over_devices.index).reset_index(drop=True)
     return ReportData(
         campaigns=tuple(campaigns),
         points=plain,

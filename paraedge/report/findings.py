@@ -208,7 +208,8 @@ def failed(data: ReportData) -> Iterator[str]:
     together = pd.concat([data.points, data.pipelines])[["status", "error"]]
     bad = together[together["status"] != "ok"]
     if len(bad):
-        kinds = bad["error"].fillna("unknown").astype(str).str.split(":").str[:2].str.join(":").value_counts()
+        reasons = bad["error"].fillna("unknown").astype(str).str.split(":").str[:2].str.join(":")
+        kinds = reasons.str.replace(r" x\d+$", "", regex=True).value_counts()  # so many ops of that kind is no kind
         kind, count = str(kinds.index[0]).strip(), int(kinds.iloc[0])
         share = f"{count} of them by {kind}" if count < len(bad) else f"by {kind}"
         verb = "has" if len(bad) == 1 else "have"

@@ -16,6 +16,7 @@ from paraedge.analyze.published import published_speedups
 from paraedge.archive import Campaign
 from paraedge.core.device import Origin
 from paraedge.core.errors import BadInput
+from paraedge.core.words import plural
 from paraedge.report import style
 from paraedge.report.canvas import Panel, Picture, save
 from paraedge.report.data import ReportData, campaign_name, gather, joined
@@ -125,9 +126,7 @@ def _title(data: ReportData) -> str:
 def _lead(data: ReportData) -> str:
     models = pd.concat([data.points["spec_id"], data.pipelines["spec_id"]]).nunique()
     families = list(dict.fromkeys([*data.families, *map(str, data.pipelines["family"].unique())]))
-    parts = (
-        [f"{models} generated model{'' if models == 1 else 's'} of {joined(families)}"] if models else ["No points yet"]
-    )
+    parts = [f"{plural(models, 'model')} of {joined(families)}"] if models else ["No points yet"]
     for kind, series in (("measured", data.measured), ("simulated", data.simulated)):
         if series:
             parts.append(f"{kind} on {joined([one.label for one in series])}")

@@ -19,6 +19,7 @@ from paraedge.devices.driver import Driver
 from paraedge.segment.pieces import Bench, Piece, interval_ms, pieces_of
 from paraedge.simulate.constants import Hardware
 from paraedge.simulate.op_terms import op_terms
+from paraedge.simulate.steps import UNTIMED
 from paraedge.tflite.model_file import ModelFile
 from paraedge.tflite.read import map_file
 
@@ -118,7 +119,7 @@ def sentences(profile: Profile, graph: LayerGraph) -> Iterator[str]:
     if measured:
         yield _difference(profile, graph)
     else:
-        without = ", which leaves out the ops on the CPU" if profile.failed else ""
+        without = ", which leaves out what is not timed" if profile.untimed else ""
         yield f"the parts add up to the predicted {milliseconds(profile.whole_ms)} ms{without}: they are its terms"
 
 
@@ -200,8 +201,9 @@ def _predicted(graph: LayerGraph, by_op: Mapping[int, Mapping[str, float]], invo
             op=graph.layers[indices[0]].op,
             indices=tuple(indices),
             macs=None if macs is None else invokes * macs,
-            latency_ms=sum(terms.values()),
+            latency_ms=sum(terms.values()) if terms else None,
             terms=terms,
+            error=None if terms else UNTIMED,
         )
 
 

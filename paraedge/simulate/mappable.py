@@ -92,7 +92,7 @@ def _not_fused(_tensors: Sequence[Tensor], layer: Layer) -> str | None:
 
 def _fully_connected(tensors: Sequence[Tensor], layer: Layer) -> str | None:
     if pixels(tensors[layer.outputs[0]].shape) != 1:
-        return "its output is not one-dimensional (batch above 1)"
+        return "its output is not one-dimensional (a batch, or tokens, above 1)"
     if layer.options.get("weights_format") not in (None, "DEFAULT", 0):
         return "its weights are not in the default format"
     return _weighted(tensors, layer)

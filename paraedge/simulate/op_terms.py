@@ -10,7 +10,7 @@ from paraedge.simulate.constants import Hardware
 from paraedge.simulate.counts import Counts, terms_ms
 from paraedge.simulate.placement import place
 from paraedge.simulate.predict import count
-from paraedge.simulate.steps import layer_steps
+from paraedge.simulate.steps import UNTIMED_OPS, layer_steps
 from paraedge.simulate.traffic import weight_fetches
 
 OF_OPS = ("compute_ms", "weights_ms")
@@ -19,7 +19,9 @@ OF_OPS = ("compute_ms", "weights_ms")
 
 @dataclass(frozen=True, kw_only=True)
 class OpTerms:
-    """by_op: `compute_ms` and, where its parameters are streamed, `weights_ms` of each op on the device, by its index.
+    """by_op: of each op on the device, by its index, `compute_ms` and, where its parameters are streamed, `weights_ms`.
+
+    An op whose compute has no timing model has no `compute_ms`.
 
     other_ms: of the invoke as a whole: `stream_setup_ms` and the terms of transfers, instructions and overhead. All of
     them together are the predicted latency.
@@ -40,7 +42,8 @@ def op_terms(graph: LayerGraph, hardware: Hardware) -> OpTerms:
         fetches = weight_fetches(graph.tensors, layer, hardware) if index in streamed else 0
         counts = Counts(**{kind: amount}, streamed_bytes=fetches * partition.layer_bytes.get(index, 0))
         terms = terms_ms(counts, hardware.costs)
-        by_op[index] = {name: terms[name] for name in OF_OPS if name == "compute_ms" or index in streamed}
+        known = {"compute_ms": layer.op not in UNTIMED_OPS, "weights_ms": index in streamed}
+        by_op[index] = {name: terms[name] for name in OF_OPS if known[name]}
     whole = count(graph, partition, hardware)
     rest = terms_ms(whole, hardware.costs)
     setup = {"stream_setup_ms": whole.streams * hardware.costs["streams"]} if whole.streams else {}

@@ -10,7 +10,7 @@ from paraedge.simulate.counts import Counts, terms_ms
 from paraedge.simulate.placement import Subgraph, place
 from paraedge.simulate.regime import outside, regime
 from paraedge.simulate.shapes import MIB, known_bytes
-from paraedge.simulate.steps import UNTIMED_OPS, layer_steps
+from paraedge.simulate.steps import UNTIMED, UNTIMED_OPS, layer_steps
 from paraedge.simulate.traffic import output_blocks, weight_fetches
 
 
@@ -80,5 +80,5 @@ def untimed(graph: LayerGraph, partition: Subgraph) -> tuple[str, ...]:
         if partition.instruction_bytes is None:
             found[index] = "compiled for the Edge TPU; predict the file it was compiled from"
         elif graph.layers[index].op in UNTIMED_OPS:
-            found[index] = "mapped, but its compute has no timing model"
+            found[index] = UNTIMED
     return tuple(grouped((index, graph.layers[index].op, found[index]) for index in sorted(found)))

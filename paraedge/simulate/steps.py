@@ -19,6 +19,7 @@ Kind: TypeAlias = Literal["conv_steps", "depthwise_steps", "elements", "weight_b
 
 UNTIMED_OPS = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM"})
 """Ops that are mapped and whose compute has no model: nothing was measured to fit one on."""
+UNTIMED = "mapped, but its compute has no timing model"
 FREE_OPS = frozenset({*UNTIMED_OPS, "RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 GRID = 4
 """Tiles along height and along width."""

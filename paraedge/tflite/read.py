@@ -43,22 +43,25 @@ def read_graph(path: str | Path) -> LayerGraph:
     return _parse(map_file(path), path.stem, str(path))
 
 
-def map_file(path: str | Path) -> memoryview:
-    """The bytes of a file, mapped rather than read. Raises BadModelFile for what is no readable regular file."""
+def map_file(path: str | Path, *, read_bytes: int = 0) -> memoryview:
+    """The bytes of a file, mapped rather than read. Raises BadModelFile for what is no readable regular file.
+
+    read_bytes: one of at most so many is read. Who maps a file that another program cuts short is killed (SIGBUS).
+    """
     try:
-        return memoryview(_mapped(Path(path)))
+        return memoryview(_mapped(Path(path), read_bytes))
     except OSError as error:
         raise BadModelFile(f"{path}: {error.strerror or error}; {EXPECTED}") from None
     except ValueError as error:  # a path with a zero byte in it
         raise BadModelFile(f"{str(path)!r} is no path ({error}); {EXPECTED}") from None
 
 
-def _mapped(path: Path) -> bytes | mmap.mmap:
+def _mapped(path: Path, read_bytes: int) -> bytes | mmap.mmap:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its other end
         raise OSError(errno.EINVAL, "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file")
-    if status.st_size == 0:
-        return b""  # can't be mapped
+    if status.st_size <= read_bytes:
+        return path.read_bytes()
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 

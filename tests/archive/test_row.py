@@ -186,6 +186,15 @@ def test_simulated_row_has_terms_that_add_up_and_no_interval(blocks: tuple[Block
     assert row.timed_s == 0.0
 
 
+def test_a_latency_without_some_macs_has_no_rate() -> None:
+    graph, whole = dense_graph(1, 8), prediction()
+    for on_cpu, rate in (((0,), None), ((), 2 * 64 / 1.25 * 1e-6)):
+        placement = dataclasses.replace(whole.placement, on_cpu=on_cpu)
+        taken = dataclasses.replace(whole, placement=placement)
+        outcome = Measurement(device=SIMULATED, blocks=(), stop_reason="simulated", prediction=taken)
+        assert made(outcome, mode="looped", graph=graph).cells["gops_per_s"] == rate
+
+
 @pytest.mark.parametrize(
     ("on_chip", "off_chip", "placed"),
     [(None, None, "on_device=0-2,4 on_cpu=5"), ((0, 2), (), "on_chip=0,2 on_cpu=5")],

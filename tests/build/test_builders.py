@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from paraedge.build import build_artifact, builders, converter
 from paraedge.build.builders import DIRECT, open_builder
+from paraedge.build.scratch import PREFIX
 from paraedge.core.outcome import Artifact, Failure
 from paraedge.core.spec import ModelSpec
 from paraedge.models import MatmulParams, build_graph
@@ -79,6 +82,17 @@ def test_beyond_the_limit_it_is_converted_again(tmp_path: Path, monkeypatch: pyt
 def test_a_failure_stays_one(tmp_path: Path) -> None:
     assert {made.error for made in rounds(tmp_path, fails=True) if isinstance(made, Failure)} == {"Killed"}
     assert opened[0].asked == list(SPECS)
+
+
+def test_what_is_kept_is_deleted_by_the_next_where_its_owner_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with open_builder("tensorflow", log=tmp_path / "log") as maker:
+        maker.build(SPECS[0], build_graph(SPECS[0]), tmp_path / "out")
+        (folder,) = {path.parent for path in tmp_path.glob("*/*.tflite")} - {tmp_path / "out"}
+        assert folder.name.startswith(f"{PREFIX}{os.getpid()}-")
+    assert not folder.exists()
 
 
 def test_the_direct_writer_opens_nothing(tmp_path: Path) -> None:

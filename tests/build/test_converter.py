@@ -59,7 +59,7 @@ for line in sys.stdin:
             pathlib.Path(request["path"]).write_bytes(b"no model")
             say(file_bytes=8, memory_bytes=0)
         case 10:
-            print("x: error: the scales differ", flush=True)
+            print("x: error: the scales differ", "Traceback", "RuntimeError", sep="\\n", flush=True)
             say(error="RuntimeError", message="")
         case 11:
             os.write(write, b"[1]\\n")
@@ -185,6 +185,17 @@ def test_what_cannot_be_converted_starts_no_child(child: Path, tmp_path: Path, m
     assert not (child / "born").exists()
 
 
+def test_a_model_without_space_for_its_temporary_copy_is_refused_before(
+    child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Converter(tmp_path / "c.log") as made:
+        monkeypatch.setattr(converter, "SAVED_BYTES", 1 << 60)
+        failed = made.build(matmul(), tmp_path)
+    assert isinstance(failed, Failure)
+    assert "MiB for temporary files" in failed.message
+    assert not (child / "born").exists()
+
+
 def test_a_folder_or_log_that_cannot_be_written_is_said(child: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with Converter(tmp_path / "c.log") as made:
@@ -200,6 +211,18 @@ def test_missing_tensorflow_is_one_sentence_with_the_remedy(tmp_path: Path, monk
     with pytest.raises(BadInput, match=r"pip install 'paraedge\[tensorflow\]'"):
         Converter(tmp_path / "c.log").__enter__()
     assert not (tmp_path / "c.log").exists()
+
+
+def test_the_traceback_of_a_failure_goes_to_the_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "paraedge.build.keras_model", None)  # such an import fails
+    replies, write = os.pipe()
+    converter_child.answer({"spec": fields_of(matmul()), "path": "unused"}, write)
+    os.close(write)
+    with open(replies) as lines:
+        assert [list(json.loads(line)) for line in lines] == [["phase"], ["error", "message"]]
+    assert "Traceback" in capsys.readouterr().err
 
 
 SPECS = st.one_of(

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from paraedge.core.errors import BadInput
 from paraedge.core.spec import ModelSpec
-from paraedge.models import FcParams, FileParams, build_graph, check_common
-from paraedge.models.file import find_models
+from paraedge.models import FcParams, FileParams, RnnParams, build_graph, check_common
+from paraedge.models.file import find_models, own_bytes
 from paraedge.tflite import parse_graph, write_model
 
 PARAMS = FcParams(input=40, layer=1, node=40, output=4)
@@ -39,6 +39,17 @@ def test_the_precision_is_that_of_the_content(tmp_path: Path, precision: str) ->
     (spec,) = find_models("m.tflite", tmp_path)
     assert (spec.precision, spec.batch, spec.seed) == (precision, 1, 0)
     assert check_common("precision", spec.precision) is None
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32", "float16", "dynamic_range"])
+def test_an_embedding_does_not_make_a_network_int8(tmp_path: Path, precision: Any) -> None:
+    """With dynamic range its rows are int8 until a DEQUANTIZE behind the GATHER."""
+    params = RnnParams(cell="rnn", layer=1, embed=40, length=3, vocab=30, embedding="gather")
+    (tmp_path / "m.tflite").write_bytes(
+        write_model(build_graph(ModelSpec(family="rnn", params=params, precision=precision)))
+    )
+    (spec,) = find_models("m.tflite", tmp_path)
+    assert spec.precision == precision
 
 
 def test_uint8_counts_as_int8(edgetpu_data: Path) -> None:
@@ -78,6 +89,16 @@ def test_a_file_that_has_changed_is_another_model(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(BadInput, match="No such file"):
         build_graph(spec)
+
+
+def test_a_file_that_is_cut_short_kills_nobody_who_has_its_bytes(tmp_path: Path) -> None:
+    """Who reads a mapped file behind its new end gets SIGBUS."""
+    path, data = tmp_path / "m.tflite", written("float32")
+    path.write_bytes(data)
+    (spec,) = find_models("m.tflite", tmp_path)
+    held = own_bytes(cast(FileParams, spec.params))
+    os.truncate(path, 0)
+    assert bytes(held) == data
 
 
 def test_patterns_are_sorted_and_equal_files_come_once(tmp_path: Path) -> None:

@@ -28,11 +28,16 @@ POINTS = [(name, 224) for name in KERAS] + [
     (name, image) for name in ("vgg16", "resnet50_v1", "resnet50_v2", "densenet121") for image in (95, 130)
 ]
 """MobileNets are laid out as TF-Slim's, which pad as Keras' do for even sides only."""
+WIDTHS = [
+    ("mobilenet_v1", 128, 25), ("mobilenet_v1", 160, 50), ("mobilenet_v1", 192, 75),
+    ("mobilenet_v2", 96, 35), ("mobilenet_v2", 160, 75), ("mobilenet_v2", 224, 140),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def keras_sizes() -> dict[str, Sizes]:
-    return sizes_of(*(f"{KERAS[name]}:{image}" for name, image in POINTS))
+    widths = (f"{KERAS[name]}:{image}:{width}" for name, image, width in WIDTHS)
+    return sizes_of(*(f"{KERAS[name]}:{image}" for name, image in POINTS), *widths)
 
 
 def layers_of(graph: LayerGraph) -> Counter[str]:
@@ -74,7 +79,15 @@ def test_every_layer_is_keras(name: str, image: int, keras_sizes: dict[str, Size
     assert graph.macs == theirs.macs
     assert graph.parameters + theirs.folded == theirs.parameters
     gains = [graph.tensors[layer.inputs[1]].shape for layer in graph.layers if layer.op == "MUL"]
-    assert sum(channels for (channels,) in gains) == theirs.unfolded
+    assert sum(shape[-1] for shape in gains) == theirs.unfolded
+
+
+@pytest.mark.parametrize(("name", "image", "width"), WIDTHS)
+def test_every_width_is_keras(name: str, image: int, width: int, keras_sizes: dict[str, Sizes]) -> None:
+    theirs = keras_sizes[f"{KERAS[name]}:{image}:{width}"]
+    graph = build_graph(ModelSpec(family="zoo", params=ZooParams(model=name, image=image, width=width, output=1000)))
+    assert layers_of(graph) == as_dense(theirs.layers)
+    assert (graph.macs, graph.parameters + theirs.folded) == (theirs.macs, theirs.parameters)
 
 
 @pytest.mark.parametrize("name", KERAS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from paraedge.report.data import ReportData, gather, kind_of, like, main_precisi
 from paraedge.report.explained import explained
 from paraedge.report.figures import models, ranges
 from paraedge.report.figures.speedup import best_parameter
-from paraedge.report.findings import headlines
+from paraedge.report.findings import failed, headlines
 from paraedge.report.sections import sections, sort_of
 from paraedge.report.sections.heatmaps import heatmap_section
 from paraedge.report.sections.ranges import ranges_section
@@ -227,3 +228,15 @@ def test_a_hyperparameter_that_is_a_number_is_one_in_the_report(tmp_path: Path) 
         for family in data.families
     }
     assert names == {"cnn": {"block", "filter"}, "rnn": {"layer", "embed", "length"}}
+
+
+def test_holes_that_differ_by_how_many_ops_stay_on_the_cpu_are_of_one_kind(made: Any) -> None:
+    found = gather([made])
+    points = found.points.astype({"error": object})
+    why = [f"incomplete prediction: latency leaves out FULLY_CONNECTED x{number}: on the CPU" for number in (24, 48)]
+    points.loc[points.index[:2], ["status", "error"]] = [["failed", reason] for reason in why]
+    (said,) = failed(dataclasses.replace(found, points=points))
+    assert said == (
+        f"2 of {len(points)} points have no result, by incomplete prediction: latency leaves out FULLY_CONNECTED; "
+        "each is listed under Failures."
+    )

@@ -57,7 +57,7 @@ def words(page: Path) -> str:
 
 def test_a_report_of_pipelines_alone_has_no_sections_that_they_cannot_fill(page: Path) -> None:
     text = words(page)
-    assert "6 generated models of fc, simulated over up to 3 devices (sim-edgetpu-pcie)." in text
+    assert "6 models of fc, simulated over up to 3 devices (sim-edgetpu-pcie)." in text
     assert "Several devices" in text
     assert "Rooflines" not in text
     assert "Latency against model size" not in text

@@ -21,7 +21,7 @@ from paraedge.models.fc import FcParams
 from paraedge.models.zoo import ZooParams
 from paraedge.segment import pieces
 from paraedge.segment.ops import check_profiled, open_profiler, sentences
-from paraedge.tflite import write_model
+from paraedge.tflite import read_graph, write_model
 
 CPU = Target(device="cpu", threads=1, kernels="xnnpack")
 
@@ -98,8 +98,20 @@ def test_ops_that_a_prediction_leaves_to_the_cpu_have_no_time(tmp_path: Path) ->
     assert all((one.error or "").startswith("on the CPU, ") for one in found.failed)
     assert found.added_ms == pytest.approx(found.whole_ms)
     said = list(sentences(found, whole))
-    assert "which leaves out the ops on the CPU" in said[-1]
+    assert "which leaves out what is not timed" in said[-1]
     assert not any("can't run alone" in text for text in said)
+
+
+def test_an_op_without_a_timing_model_has_no_time(tmp_path: Path, edgetpu_data: Path) -> None:
+    whole = read_graph(edgetpu_data / "models" / "keras_lstm_mnist_ptq.tflite")
+    target = Target(device="sim-edgetpu-usb3")
+    with open_profiler(registry.find(target.device), target, tmp_path) as take:
+        found = take(Job(spec=None, graph=whole, artifact=None))
+    assert isinstance(found, Profile)
+    assert [one.op for one in found.failed] == ["UNIDIRECTIONAL_SEQUENCE_LSTM"]
+    assert found.failed[0].error == "mapped, but its compute has no timing model"
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" not in [kind.op for kind in by_kind(found)]
+    assert "which leaves out what is not timed" in list(sentences(found, whole))[-1]
 
 
 def test_pieces_of_several_ops_are_not_called_ops(graph: LayerGraph) -> None:

@@ -59,7 +59,7 @@ def test_fully_connected_over_a_batch(builder: Any) -> None:
     x = builder.tensor((2, 8))
     w = builder.tensor((4, 8), constant=True)
     builder.op("FULLY_CONNECTED", (x, w, -1), (2, 4))
-    assert "batch above 1" in (reason(builder) or "")
+    assert "not one-dimensional (a batch, or tokens, above 1)" in (reason(builder) or "")
 
 
 def test_fully_connected_in_another_weights_format(builder: Any) -> None:

@@ -47,7 +47,7 @@ def op_breakdown_section(data: ReportData) -> Section:
     """From the tables of ops beside the campaigns; a hole where there are none."""
     devices = list(_devices(data))
     if not any(len(device.found.models) for device in devices):
-        hole = "No op was timed: `paraedge profile SWEEP -o DIR`, with the campaign's folder, does that."
+        hole = "No op was timed: paraedge profile SWEEP -o DIR, with the campaign's folder, does that."
         return Section(id=ID, short=SHORT, title=TITLE, texts=(), holes=(hole,))
     colours = figure.colours_of(pd.concat([device.found.shares for device in devices]).fillna(0.0))
     panels = [_by_group(device, colours) for device in devices[:MOST_SERIES]]
@@ -90,7 +90,7 @@ def _only_text(devices: Sequence[Device]) -> str:
 
 def _lacking(device: Device) -> str:
     count, simulated = device.found.incomplete, device.series.simulated
-    why = "the prediction leaves ops with MACs to the host's CPU" if simulated else "an op can't run alone"
+    why = "the prediction leaves out ops with MACs" if simulated else "an op can't run alone"
     return f"{plural(count, 'model')} on {device.series.title} {'is' if count == 1 else 'are'} left out: {why}."
 
 
