@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paraedge.core.words import grouped, milliseconds, percent, plural, quantity
+from paraedge.core.words import grouped, milliseconds, nearest, percent, plural, quantity
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,14 @@ def test_quantities(count: float, text: str) -> None:
 def test_plural_and_percent() -> None:
     assert [plural(count, "op") for count in (0, 1, 2)] == ["0 ops", "1 op", "2 ops"]
     assert percent(0.716) == "72 %"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("vit", "vit_base"), ("alexnt", "alexnet"), ("vgg", "vgg16"), ("vi", None), ("", None), ("bert", None)],
+)
+def test_the_word_that_was_meant(word: str, meant: str | None) -> None:
+    assert nearest(word, iter(["alexnet", "vit_base", "vit_large", "vgg16", "vgg19"])) == meant
 
 
 def test_ops_of_one_kind_and_reason_are_one_line() -> None:

@@ -171,17 +171,20 @@ def _by_device(folder: Path) -> tuple[list[dict[str, object]], tuple[FailureKind
 def _by_pipeline(runs: pd.DataFrame) -> list[dict[str, object]]:
     """One row a device, number of segments, strategy and number of inputs; medians over the models that are good."""
     from paraedge.analyze.partial import without_parts
-    from paraedge.analyze.pipelines import over_fewest
+    from paraedge.analyze.pipelines import over_fewest, pipeline_rows
     from paraedge.analyze.points import PIPELINE_KEYS, points, target_labels
+    from paraedge.analyze.table import good
 
-    made = without_parts(points(runs))
+    made = points(runs)
     made["target"] = target_labels(made.drop(columns=list(PIPELINE_KEYS)))
-    made = made.join(over_fewest(made)["speedup"])
+    whole = good(pipeline_rows(without_parts(made)))  # a time that leaves MACs out is no model's
+    whole = whole.assign(speedup=over_fewest(whole)["speedup"].set_axis(whole.index))
     rows: list[dict[str, object]] = []
     for _, part in made.groupby(["target", "segments", "inputs", "strategy"], sort=True, dropna=False):
         first = part.iloc[0]
-        good = part[part["status"] == "ok"]
-        medians = good[["latency_median_ms", "throughput_per_s", "speedup", "gap"]].astype(float).median()
+        ok = int((part["status"] == "ok").sum())
+        mine = whole[whole.index.isin(part.index)]
+        medians = mine[["latency_median_ms", "throughput_per_s", "speedup", "gap"]].astype(float).median()
         rows.append(
             {
                 "device": str(first["target"]),
@@ -189,8 +192,8 @@ def _by_pipeline(runs: pd.DataFrame) -> list[dict[str, object]]:
                 "segments": int(first["segments"]),
                 "inputs": int(first["inputs"]),
                 "strategy": first["strategy"] if isinstance(first["strategy"], str) else None,
-                "points_ok": len(good),
-                "points_failed": len(part) - len(good),
+                "points_ok": ok,
+                "points_failed": len(part) - ok,
                 **{str(name): None if isnan(value) else value for name, value in medians.items()},
             }
         )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+BEGINNING = 3
+"""Letters of a word that are enough to tell which one it begins."""
+
 
 def quantity_bytes(count: float | None) -> str:
     """Bytes: `3.4 MiB`; nothing for an unknown count."""
@@ -58,8 +61,10 @@ def grouped(ops: Iterable[tuple[int, str, str]]) -> list[str]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that an unknown one was probably meant to be, or None."""
-    near = difflib.get_close_matches(word, list(known), n=1)
+    """The known word that an unknown one was probably meant to be, or None; the first that begins with it, if any."""
+    names = list(known)
+    begun = [name for name in names if len(word) >= BEGINNING and name.startswith(word)]
+    near = begun or difflib.get_close_matches(word, names, n=1)
     return near[0] if near else None
 
 

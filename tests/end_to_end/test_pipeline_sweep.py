@@ -141,3 +141,23 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert say in result.stderr
         assert len(result.stderr.splitlines()) == 1
+
+
+def test_models_without_a_result_leave_the_others_speed_ups_alone(tmp_path: Path) -> None:
+    """One whose cuts can't be looked for, and one that an Edge TPU takes in part, before one that it takes whole."""
+    head = SWEEP.partition("[[grid]]")[0].replace('"cpu", ', "").replace('"profiled", ', "")
+    whole = '[[grid]]\nfamily = "fc"\nlayer = 6\nnode = 2000\n'
+    long = '[[grid]]\nfamily = "rnn"\ncell = "rnn"\nlayer = 9\nembed = 8\nlength = 100\nvocab = 8\n'
+    partly = '[[grid]]\nfamily = "zoo"\nmodel = "transformer_base"\nimage = 8\n'
+    found = []
+    for name, grids in (("alone", whole), ("mixed", long + partly + whole)):
+        file = tmp_path / f"{name}.toml"
+        file.write_text(head + grids)
+        ran = call("run", file, "--out", tmp_path / name, "--json")
+        assert ran.exit_code == 0, ran.output
+        found.append(json.loads(ran.stdout)["devices"])
+    alone, mixed = found
+    values = ("segments", "strategy", "inputs", "latency_median_ms", "speedup")
+    assert [[row[key] for key in values] for row in mixed] == [[row[key] for key in values] for row in alone]
+    assert {(row["points_ok"], row["points_failed"]) for row in mixed} == {(2, 1)}
+    assert any(row["speedup"] > 1 for row in alone)
