@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterator
+import math
+from collections.abc import Container, Iterator
 from typing import Any
 
 import flatbuffers
@@ -12,7 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from paraedge.core.graph import LayerGraph
+from paraedge.core.graph import Layer, LayerGraph, Tensor
 from paraedge.devices.interpreter import seeded_values
 
 KERNELS = {
@@ -31,17 +32,28 @@ class Aligned:
     only_theirs: tuple[int, ...]
 
 
-def align(ours: LayerGraph, theirs: LayerGraph) -> Aligned:
-    """Pairs in the order of both; an op that has changed its place counts as one that only one of the two has."""
-    names = [[layer.op for layer in graph.layers] for graph in (ours, theirs)]
+def align(
+    ours: LayerGraph, theirs: LayerGraph, only_ours: Container[str] = (), only_theirs: Container[str] = ()
+) -> Aligned:
+    """Pairs in the order of both; an op that has changed its place counts as one that only one of the two has.
+
+    only_ours, only_theirs: ops that are of that side alone. They are set aside first: in a network that repeats itself
+    they would have a layer paired with another one that looks longer alike.
+    """
+    left, right = _numbered(ours, only_ours), _numbered(theirs, only_theirs)
+    names = [[graph.layers[i].op for i in kept] for graph, kept in ((ours, left), (theirs, right))]
     blocks = difflib.SequenceMatcher(None, *names, autojunk=False).get_matching_blocks()
-    pairs = tuple((a + i, b + i) for a, b, size in blocks for i in range(size))
-    left, right = ({pair[side] for pair in pairs} for side in (0, 1))
+    pairs = tuple((left[a + i], right[b + i]) for a, b, size in blocks for i in range(size))
+    paired = [{pair[side] for pair in pairs} for side in (0, 1)]
     return Aligned(
         pairs=pairs,
-        only_ours=tuple(i for i in range(len(ours.layers)) if i not in left),
-        only_theirs=tuple(i for i in range(len(theirs.layers)) if i not in right),
+        only_ours=tuple(i for i in range(len(ours.layers)) if i not in paired[0]),
+        only_theirs=tuple(i for i in range(len(theirs.layers)) if i not in paired[1]),
     )
+
+
+def _numbered(graph: LayerGraph, passed: Container[str]) -> list[int]:
+    return [i for i, layer in enumerate(graph.layers) if layer.op not in passed]
 
 
 def facts(graph: LayerGraph, number: int) -> dict[str, object]:
@@ -50,12 +62,22 @@ def facts(graph: LayerGraph, number: int) -> dict[str, object]:
     read = [graph.tensors[i] for i in layer.inputs if i >= 0]
     return {
         "op": layer.op,
-        "inputs": [(t.shape, t.dtype, t.weights is not None) for t in read],
+        "inputs": [(_rows(layer, t), t.dtype, t.weights is not None) for t in read],
         "outputs": [(graph.tensors[i].shape, graph.tensors[i].dtype) for i in layer.outputs],
         "quantization": [
-            None if t.quantization is None else (len(t.quantization.scales), t.quantization.axis) for t in read
+            None
+            if t.quantization is None
+            else (n := len(t.quantization.scales), t.quantization.axis if n > 1 else None)  # one scale needs no axis
+            for t in read
         ],
     }
+
+
+def _rows(layer: Layer, tensor: Tensor) -> tuple[int, ...]:
+    """The shape of an input; for a FULLY_CONNECTED that drops dimensions, as the rows that it takes it for."""
+    if layer.op != "FULLY_CONNECTED" or layer.options["keep_num_dims"] or len(tensor.shape) < 2:
+        return tensor.shape
+    return (math.prod(tensor.shape[:-1]), tensor.shape[-1])
 
 
 def options_of(graph: LayerGraph, number: int, known: LayerGraph, other: int) -> dict[str, object]:

@@ -133,9 +133,10 @@ class Converter:
 
 
 def check_installed() -> None:
-    """Raise BadInput, with the command that installs it, where TensorFlow is missing; nothing is imported."""
-    if importlib.util.find_spec("tensorflow") is None:
-        raise BadInput(f"the TensorFlow route needs TensorFlow, which is not installed: {INSTALL}")
+    """Raise BadInput, with the command that installs it, where TensorFlow or Keras is missing; nothing is imported."""
+    for name in ("tensorflow", "keras"):
+        if importlib.util.find_spec(name) is None:
+            raise BadInput(f"the TensorFlow route needs {name}, which is not installed: {INSTALL}")
 
 
 def fields_of(spec: ModelSpec) -> Mapping[str, object]:

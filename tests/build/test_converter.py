@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import sys
+import types
 from pathlib import Path
 
 import psutil
@@ -206,22 +207,37 @@ def test_a_folder_or_log_that_cannot_be_written_is_said(child: Path, tmp_path: P
         Converter(tmp_path / "file" / "c.log").__enter__()
 
 
-def test_missing_tensorflow_is_one_sentence_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"pip install 'paraedge\[tensorflow\]'"):
+@pytest.mark.parametrize("missing", ["tensorflow", "keras"])
+def test_missing_tensorflow_is_one_sentence_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else sys)
+    with pytest.raises(BadInput, match=rf"needs {missing}, which.*: pip install 'paraedge\[tensorflow\]'"):
         Converter(tmp_path / "c.log").__enter__()
     assert not (tmp_path / "c.log").exists()
 
 
-def test_the_traceback_of_a_failure_goes_to_the_log(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (ValueError("an op"), "ValueError"),
+        (RuntimeError("std::bad_alloc"), "MemoryError"),
+        (RuntimeError("OOM when allocating tensor with shape[3]"), "MemoryError"),
+    ],
+)
+def test_an_exception_in_the_child_is_its_answer_with_the_traceback_in_the_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, raised: Exception, error: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "paraedge.build.keras_model", None)  # such an import fails
+    def convert(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setitem(sys.modules, "paraedge.build.keras_model", types.SimpleNamespace(convert=convert))
     replies, write = os.pipe()
     converter_child.answer({"spec": fields_of(matmul()), "path": "unused"}, write)
     os.close(write)
     with open(replies) as lines:
-        assert [list(json.loads(line)) for line in lines] == [["phase"], ["error", "message"]]
+        _, answer = map(json.loads, lines)
+    assert answer == {"error": error, "message": str(raised)}
     assert "Traceback" in capsys.readouterr().err
 
 

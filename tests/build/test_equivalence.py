@@ -43,6 +43,8 @@ SMALL = [
     spec("cnn", kind="bottleneck", block=2, filter=8, image=32, output=10),
     *(spec("rnn", cell=cell, layer=2, **SEQUENCE) for cell in ("rnn", "lstm", "gru")),
     spec("rnn", cell="gru", layer=1, embedding="gather", **SEQUENCE),
+    spec("rnn", cell="lstm", layer=3, batch=3, **SEQUENCE),
+    spec("conv_stack", layer=2, kernel=3, image=8, channel=3, filter=1),
 ]
 ZOO = [
     spec("zoo", model="mobilenet_v1", width=25, image=64),
@@ -90,8 +92,8 @@ def converted(converter: Converter, point: ModelSpec, folder: Path) -> Path:
 def test_int8_is_what_the_converter_makes(converter: Converter, point: ModelSpec, tmp_path: Path) -> None:
     path = converted(converter, point, tmp_path)
     ours, theirs = models.build_graph(point), read_graph(path)
-    aligned = align(ours, theirs)
     ours_only, theirs_only = explained(point)
+    aligned = align(ours, theirs, ours_only, theirs_only)
     assert {ours.layers[i].op for i in aligned.only_ours} <= ours_only
     assert {theirs.layers[i].op for i in aligned.only_theirs} <= theirs_only
     assert not list(wired(ours, theirs, aligned))
@@ -116,6 +118,23 @@ def test_floats_are_what_the_converter_makes(
     written = bytes(write_model(models.build_graph(same)))
     for kernels in KERNELS:
         same_outputs(written, data, kernels, point.seed)
+
+
+@pytest.mark.parametrize("point", SMALL, ids=ModelSpec.label)
+def test_dynamic_range_is_what_the_converter_makes(converter: Converter, point: ModelSpec, tmp_path: Path) -> None:
+    """Given its int8 weights, whose scales are each channel's own."""
+    same = dataclasses.replace(point, precision="dynamic_range")
+    path = converted(converter, same, tmp_path)
+    ours, theirs, data = models.build_graph(same), read_graph(path), path.read_bytes()
+    aligned = align(ours, theirs)
+    assert not aligned.only_ours
+    assert not aligned.only_theirs
+    assert not list(wired(ours, theirs, aligned))
+    for a, b in aligned.pairs:
+        assert facts(ours, a) == facts(theirs, b), f"op {a}"
+    rebuilt = bytes(write_model(transplanted(ours, theirs, aligned), source=data))
+    for kernels in KERNELS:
+        same_values(rebuilt, data, kernels, point.seed)
 
 
 def same_values(ours: bytes, theirs: bytes, kernels: str, seed: int) -> None:
