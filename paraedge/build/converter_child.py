@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> None:
 def answer(request: Mapping[str, Any], write: int) -> None:
     """Convert the model that is asked for into the file at `path`, and say how it went."""
     try:
-        say(write, phase="starting TensorFlow")
+        if "paraedge.build.keras_model" not in sys.modules:
+            say(write, phase="starting TensorFlow")
         from paraedge.build import keras_model
 
         data = keras_model.convert(spec_of(request["spec"]), lambda phase: say(write, phase=phase))
