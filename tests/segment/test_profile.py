@@ -270,7 +270,7 @@ def test_killed_it_goes_on_where_it_was_and_then_measures_nothing_more(tmp_path:
 
 def test_on_the_cpu_two_large_layers_are_parted(cache: ProfileCache, tmp_path: Path) -> None:
     """Layers 1 and 2 have 30 times the work of the others; any other split has both in one segment."""
-    params = FcParams(input=64, layer=4, node=2048, output=10)
+    params = FcParams(input=64, layer=3, node=2048, output=10)
     graph = models.build_graph(ModelSpec(family="fc", params=params))
     profile = profiled_cuts(on_cpu(graph, cache, tmp_path), 4, (1,), every_end=False, most_rounds=3)
     assert profile.cuts == (2,)
